@@ -1,0 +1,42 @@
+/** A parsed SPIFFE ID (SPIFFE-ID.md §2). `segments` and `prefixes` are what policy gets for look-ups. */
+export interface SpiffeId {
+	/** The whole URI, `spiffe://trust.domain/path`. */
+	readonly id: string;
+	readonly trustDomain: string;
+	/** Begins with `/`; empty only for a trust domain's own id. */
+	readonly path: string;
+	readonly segments: readonly string[];
+	/** Every leading path, shortest first: `/a`, `/a/b`. */
+	readonly prefixes: readonly string[];
+}
+
+/** How the caller proved who it is. */
+export type Authentication = 'mtls' | 'token' | 'as';
+
+/** Who calls, once it is known. Made once per connection (per token), so its JSON is made once too. */
+export interface Identity {
+	readonly agent: SpiffeId;
+	readonly authentication: Authentication;
+	/** Milliseconds since the epoch; absent when the proof does not expire. */
+	readonly notAfter?: number;
+	/** Serial of the leaf, upper-case hex; only for `mtls`. */
+	readonly serial?: string;
+	/** The text of `input.agent`. */
+	readonly json: string;
+}
+
+export function identity(
+	agent: SpiffeId,
+	authentication: Authentication,
+	more: { notAfter?: number; serial?: string } = {},
+): Identity {
+	const json = JSON.stringify({
+		id: agent.id,
+		trust_domain: agent.trustDomain,
+		path: agent.path,
+		segments: agent.segments,
+		prefixes: agent.prefixes,
+		authentication,
+	});
+	return Object.freeze({ agent, authentication, json, ...more });
+}

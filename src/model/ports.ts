@@ -1,0 +1,55 @@
+import type { Identity } from './agent.ts';
+import type { Phase, Reads } from './call.ts';
+import type { Refused } from './cause.ts';
+import type { ControlRecord, DecisionRecord, OutcomeRecord, RefusedConnection } from './record.ts';
+import type { BundleRevision, Verdict } from './verdict.ts';
+
+/** What the policy bundles that apply to one agent say; immutable, valid for one revision of the set. */
+export interface AgentPolicy {
+	readonly bundles: readonly BundleRevision[];
+	/** Union over the bundles that apply. */
+	reads(phase: Phase): Reads;
+	/** Whether any bundle that applies defines the phase. */
+	defines(phase: Phase): boolean;
+	/** Pure and synchronous. Never throws: a failure is the verdict `deny` with `policy_error`. */
+	evaluate(phase: Phase, input: string): Verdict;
+}
+
+/** One activated set of policy bundles. A reload makes another one and swaps the reference. */
+export interface PolicySet {
+	/** Changes whenever any bundle's revision does. */
+	readonly revision: string;
+	readonly bundles: readonly BundleRevision[];
+	/** Undefined when no bundle applies to the agent: `policy_missing`. Cached by the set, bounded. */
+	forAgent(spiffeId: string): AgentPolicy | undefined;
+}
+
+export interface PolicySource {
+	/** Undefined until the first activation succeeded. */
+	current(): PolicySet | undefined;
+	/** Called after each swap, with what is now in force. */
+	onChange(listener: (set: PolicySet) => void): () => void;
+}
+
+/** Appends to the chain. Calls of one turn of the event loop are written together. */
+export interface Recorder {
+	/**
+	 * `written` runs once, after write(2) returned (after fsync with `durability: fsync`) or with the refusal
+	 * `audit_unavailable`. Never synchronously.
+	 */
+	decision(record: DecisionRecord, written: (refusal?: Refused) => void): void;
+	outcome(record: OutcomeRecord): void;
+	refusedConnection(record: RefusedConnection): void;
+	control(record: ControlRecord): void;
+}
+
+/** Whether an agent's access has been ended. A synchronous in-memory view. */
+export interface Revocations {
+	/** The reason when revoked, else undefined. */
+	revoked(identity: Identity): string | undefined;
+}
+
+/** Milliseconds since the epoch; handed in so that tests can hold the clock. */
+export interface Clock {
+	now(): number;
+}
