@@ -8,7 +8,7 @@ export type Side = 'agent' | 'upstream';
 
 /**
  * What a session machine is told. After a step that wants an answer the machine is fed nothing else but that
- * answer, `closed` and `tick`; bytes wait, bounded, with back-pressure on the socket.
+ * answer, `closed`, `ended` and `tick`; bytes wait, bounded, with back-pressure on the socket.
  */
 export type SessionEvent =
 	/** Always first. The identity is there already on a listener that knows its agent (`as`). */
@@ -16,11 +16,11 @@ export type SessionEvent =
 	| { readonly kind: 'bytes'; readonly side: Side; readonly data: Buffer }
 	/** Answers `startTls` of the agent's side and `authenticate`. */
 	| { readonly kind: 'identified'; readonly identity: Identity; readonly alpn?: string }
-	/** Answers `startTls` of the upstream's side. */
+	/** Answers `startTls` of the upstream's side, and of the agent's where TLS does not say who it is (`token`). */
 	| { readonly kind: 'secured'; readonly alpn?: string }
 	/** Answers `decide`: with a permit exactly when the decision allows. */
 	| { readonly kind: 'decided'; readonly decision: Decision; readonly permit?: SessionPermit }
-	/** Answers `dial`. */
+	/** Answers `dial` and `cancel`. */
 	| { readonly kind: 'dialled' }
 	| { readonly kind: 'computed'; readonly result: unknown }
 	/** Answers any step that failed. The machine refuses in its own words, or just closes. */
@@ -32,7 +32,7 @@ export type SessionEvent =
 	/** Now and then, for the machine's own time limits; milliseconds, monotonic. */
 	| { readonly kind: 'tick'; readonly now: number };
 
-/** What a session machine wants done. Steps are carried out in order; those marked * are answered. */
+/** What a session machine wants done. Steps are carried out in order; those marked * are answered, and are the last of their list. */
 export type SessionStep =
 	| { readonly kind: 'toAgent'; readonly data: Buffer }
 	| { readonly kind: 'toUpstream'; readonly permit: SessionPermit; readonly data: Buffer }
@@ -46,8 +46,10 @@ export type SessionStep =
 	| { readonly kind: 'dial'; readonly permit: SessionPermit }
 	/** * Work too long for the event loop (a key derivation); rejections come back as `refused`. */
 	| { readonly kind: 'compute'; readonly run: () => Promise<unknown> }
-	/** Dials once more under the session's own permit, sends `data`, and waits for the close. */
-	| { readonly kind: 'cancel'; readonly permit: SessionPermit; readonly data: Buffer }
+	/** * Dials once more under the permit of another, live session of this door; what follows goes `toUpstream` under it. */
+	| { readonly kind: 'cancel'; readonly permit: SessionPermit }
+	/** The opening is over, and its time limit with it; idle and total time count from here. */
+	| { readonly kind: 'opened' }
 	/** Ends the stream of one side after what was sent to it (half-close). */
 	| { readonly kind: 'end'; readonly side: Side }
 	/** Everything is over; what was sent to the agent before is flushed. The cause is the session's outcome. */
@@ -68,6 +70,8 @@ export interface Credential {
 
 /** What a machine gets to know about its door. */
 export interface SessionSettings {
+	/** `HOST:PORT` of the door's upstream. */
+	readonly address: string;
 	/** How agents are identified on this door. */
 	readonly authenticate: 'mtls' | 'token' | 'as';
 	/** Whether the upstream's side must be TLS. */

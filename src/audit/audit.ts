@@ -1,0 +1,67 @@
+import { createPrivateKey } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { AuditConfig } from '../config/schema.ts';
+import { RECORD_TYPES } from '../model/record.ts';
+import { algorithmOf, type SigningKey } from './checkpoint.ts';
+import type { Audit, AuditDeps } from './contract.ts';
+import { Lines } from './line.ts';
+import { lockDirectory } from './lock.ts';
+import { Masking } from './mask.ts';
+import { ChainRecorder } from './recorder.ts';
+import type { Feed } from './sinks/feed.ts';
+import { openFeeds } from './sinks/registry.ts';
+import { spoolIo } from './spool.ts';
+import { makeDirectory, readDirectory, readSalt } from './start.ts';
+
+export type { SigningKey } from './checkpoint.ts';
+export type { Audit, AuditDeps, AuditLog, AuditMetrics, AuditStatus } from './contract.ts';
+
+/** Takes the directory, repairs what a killed run left, and goes on with its chain. Throws when it cannot start. */
+export async function openAudit(config: AuditConfig, deps: AuditDeps): Promise<Audit> {
+	const signer = await signerOf(config, deps);
+	checkTypes(config);
+	const { directory } = config;
+	await makeDirectory(directory);
+	const lock = lockDirectory(directory);
+	let feeds: readonly Feed[] = [];
+	try {
+		const start = await readDirectory(directory);
+		const masking = new Masking(await readSalt(directory), config.bodies === 'full');
+		const lines = new Lines(deps.labels, masking, config.sql);
+		const recorder = new ChainRecorder({
+			config,
+			deps: { ...deps, signer },
+			lines,
+			start,
+			io: deps.io ?? spoolIo,
+			lock,
+		});
+		feeds = await openFeeds(config.sinks, recorder.source, { ...deps, stdout: deps.stdout ?? 1 });
+		recorder.begin(feeds);
+		return recorder;
+	} catch (error) {
+		for (const feed of feeds) await feed.close(0);
+		lock.release();
+		throw error;
+	}
+}
+
+async function signerOf(config: AuditConfig, deps: AuditDeps): Promise<() => SigningKey | undefined> {
+	if (config.key === undefined) return deps.signer;
+	const key = createPrivateKey(await readFile(config.key));
+	if (algorithmOf(key) === undefined) throw new Error(`${config.key}: audit.key must be an EC, RSA or Ed25519 key`);
+	return () => ({ key });
+}
+
+function checkTypes(config: AuditConfig): void {
+	const known: readonly string[] = RECORD_TYPES;
+	for (const sink of config.sinks) {
+		for (const { types = [] } of Object.values(sink)) {
+			for (const type of types) {
+				if (!known.includes(type)) {
+					throw new Error(`audit.sinks: there is no record type "${type}"; the types are ${known.join(', ')}`);
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,235 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AuditDeps } from '../contract.ts';
+import { LONGEST_LINE, lineHead } from '../reader.ts';
+import type { Segment } from '../segment.ts';
+import { codeOf } from '../spool.ts';
+import type { Position, Positions } from './positions.ts';
+import type { Delivery, SinkMade, SinkStatus, Source } from './sink.ts';
+
+/** Bytes of one delivery, unless one line is longer. */
+const CHUNK = 256 * 1024;
+/** How long records gather before a sink that had everything is woken. */
+const GATHER_MS = 50;
+const SAVE_MS = 1000;
+const RETRY_MS = 100;
+const RETRY_MOST_MS = 30_000;
+const LF = 10;
+
+export interface FeedOptions extends SinkMade, Pick<AuditDeps, 'metrics' | 'log'> {
+	readonly source: Source;
+	readonly positions: Positions;
+}
+
+/** Reads the spool at the pace of one sink and hands it what it wants: one delivery in memory, whatever the sink does. */
+export class Feed {
+	readonly #o: FeedOptions;
+	readonly #types: ReadonlySet<string> | undefined;
+	#position: Position;
+	#file: { first: number; handle: FileHandle } | undefined;
+	#running = false;
+	#woken: NodeJS.Timeout | undefined;
+	#wait: { timer: NodeJS.Timeout; go: () => void } | undefined;
+	#idle: (() => void)[] = [];
+	#closing = false;
+	#stopped = false;
+	#saved = 0;
+	#seq: number | undefined;
+	#error: string | undefined;
+
+	constructor(options: FeedOptions) {
+		this.#o = options;
+		this.#types = options.types === undefined ? undefined : new Set([...options.types, 'checkpoint']);
+		this.#position = options.positions.get(options.key) ?? { segment: 0, offset: 0 };
+		this.wake();
+	}
+
+	/** There may be more to read. */
+	wake(): void {
+		if (this.#running || this.#woken !== undefined || this.#stopped) return;
+		this.#woken = setTimeout(() => this.#go(), GATHER_MS);
+		this.#woken.unref();
+	}
+
+	/** Whether everything of an ended segment was taken. */
+	isPast(segment: Segment): boolean {
+		const { segment: at, offset } = this.#position;
+		return at > segment.first || (at === segment.first && offset >= segment.bytes);
+	}
+
+	status(): SinkStatus {
+		return {
+			sink: this.#o.key,
+			...(this.#seq === undefined ? {} : { seq: this.#seq }),
+			behind: this.#behind(),
+			...(this.#error === undefined ? {} : { error: this.#error }),
+		};
+	}
+
+	/** Delivers what is there, waiting for the sink for at most `patience` milliseconds. */
+	async close(patience: number): Promise<void> {
+		this.#closing = true;
+		clearTimeout(this.#woken);
+		const idle = new Promise<void>(resolve => this.#idle.push(resolve));
+		if (!this.#running) this.#go();
+		// A sink that had time to recover is not waited for once more.
+		this.#wait?.go();
+		let timer: NodeJS.Timeout | undefined;
+		const late = new Promise<void>(resolve => {
+			timer = setTimeout(resolve, patience);
+		});
+		await Promise.race([idle, late]);
+		clearTimeout(timer);
+		this.#stopped = true;
+		this.#wait?.go();
+		if (!this.#running) await this.#o.sink.close().catch(() => {});
+		await this.#save();
+		await this.#file?.handle.close().catch(() => {});
+		this.#file = undefined;
+	}
+
+	#go(): void {
+		this.#woken = undefined;
+		if (this.#running) return;
+		this.#running = true;
+		this.#run()
+			.catch((error: unknown) => this.#fail(error))
+			.finally(() => {
+				this.#running = false;
+				const idle = this.#idle;
+				this.#idle = [];
+				for (const resolve of idle) resolve();
+				if (!this.#closing && this.#next() !== undefined) this.wake();
+			});
+	}
+
+	async #run(): Promise<void> {
+		let pause = RETRY_MS;
+		while (!this.#stopped) {
+			try {
+				const read = await this.#read();
+				if (read === undefined) break;
+				if (read.delivery.count > 0) await this.#o.sink.deliver(read.delivery);
+				this.#seq = read.delivery.seq;
+				this.#position = read.position;
+				this.#o.positions.set(this.#o.key, read.position);
+				if (this.#error !== undefined) this.#o.log('info', 'the audit sink takes records again', { sink: this.#o.key });
+				this.#error = undefined;
+				pause = RETRY_MS;
+				this.#o.metrics.oldestUnsent(this.#o.key, this.#behind() === 0 ? undefined : read.time);
+				if (Date.now() - this.#saved >= SAVE_MS) await this.#save();
+			} catch (error) {
+				this.#fail(error);
+				await this.#sleep(pause);
+				pause = Math.min(pause * 2, RETRY_MOST_MS);
+			}
+		}
+		if (this.#behind() === 0) this.#o.metrics.oldestUnsent(this.#o.key, undefined);
+		await this.#save();
+	}
+
+	#fail(error: unknown): void {
+		const said = codeOf(error);
+		if (this.#error !== said)
+			this.#o.log('warn', 'the audit sink takes no records', { sink: this.#o.key, error: said });
+		this.#error = said;
+	}
+
+	#sleep(ms: number): Promise<void> {
+		return new Promise(resolve => {
+			const go = (): void => {
+				clearTimeout(timer);
+				this.#wait = undefined;
+				resolve();
+			};
+			const timer = setTimeout(go, ms);
+			timer.unref();
+			this.#wait = { timer, go };
+		});
+	}
+
+	/** The segment and offset that is read next; undefined when everything was read. */
+	#next(): { segment: Segment; offset: number } | undefined {
+		const { segment: at, offset } = this.#position;
+		for (const segment of this.#o.source.segments()) {
+			if (segment.first < at) continue;
+			const from = segment.first === at ? Math.min(offset, segment.bytes) : 0;
+			if (from < segment.bytes) return { segment, offset: from };
+		}
+		return undefined;
+	}
+
+	async #read(): Promise<{ delivery: Delivery; position: Position; time: number | undefined } | undefined> {
+		const next = this.#next();
+		if (next === undefined) return undefined;
+		const { segment, offset } = next;
+		const handle = await this.#handle(segment);
+		for (let size = CHUNK; ; size = Math.min(size * 2, LONGEST_LINE)) {
+			const length = Math.min(size, segment.bytes - offset);
+			const buffer = Buffer.allocUnsafe(length);
+			const { bytesRead } = await handle.read(buffer, 0, length, offset);
+			const end = buffer.lastIndexOf(LF, bytesRead - 1) + 1;
+			if (end === 0 || bytesRead === 0) {
+				if (size < LONGEST_LINE && length === size) continue;
+				throw new Error(`no whole record at ${segment.name}:${offset}`);
+			}
+			const delivery = this.#select(buffer.subarray(0, end));
+			const position = { segment: segment.first, offset: offset + end };
+			return { delivery: delivery, position, time: delivery.time };
+		}
+	}
+
+	#select(lines: Buffer): Delivery & { readonly time: number | undefined } {
+		const wanted: Buffer[] = [];
+		let count = 0;
+		let last = 0;
+		for (let at = 0, lf = lines.indexOf(LF); lf !== -1; at = lf + 1, lf = lines.indexOf(LF, at)) {
+			last = at;
+			if (this.#types !== undefined && !this.#types.has(typeOf(lines, at))) continue;
+			count++;
+			if (this.#types !== undefined) wanted.push(lines.subarray(at, lf + 1));
+		}
+		const head = lineHead(lines.subarray(last, lines.length - 1));
+		const chosen = this.#types === undefined ? lines : Buffer.concat(wanted);
+		const time = head === undefined ? undefined : Date.parse(head.timestamp);
+		return { lines: chosen, count, seq: head?.seq ?? this.#seq ?? 0, time };
+	}
+
+	async #handle(segment: Segment): Promise<FileHandle> {
+		if (this.#file?.first === segment.first) return this.#file.handle;
+		await this.#file?.handle.close();
+		this.#file = undefined;
+		const handle = await open(join(this.#o.source.directory, segment.name), 'r');
+		this.#file = { first: segment.first, handle };
+		return handle;
+	}
+
+	#behind(): number {
+		const { segment: at, offset } = this.#position;
+		let bytes = 0;
+		for (const segment of this.#o.source.segments()) {
+			if (segment.first > at) bytes += segment.bytes;
+			else if (segment.first === at) bytes += Math.max(0, segment.bytes - offset);
+		}
+		return bytes;
+	}
+
+	async #save(): Promise<void> {
+		this.#saved = Date.now();
+		try {
+			await this.#o.positions.save();
+		} catch (error) {
+			this.#o.log('warn', 'the positions of audit sinks cannot be saved', { error: codeOf(error) });
+		}
+	}
+}
+
+const TYPE = Buffer.from('{"type":"');
+
+/** The type of the record that begins at `at`; empty when it does not begin as records do. */
+function typeOf(lines: Buffer, at: number): string {
+	const from = at + TYPE.length;
+	if (lines.compare(TYPE, 0, TYPE.length, at, from) !== 0) return '';
+	const to = lines.indexOf(0x22, from);
+	return to === -1 || to - from > 16 ? '' : lines.toString('latin1', from, to);
+}

@@ -1,0 +1,205 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { isMap, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import type { z } from 'zod';
+import { check } from './check.ts';
+import { type Config, schema } from './schema.ts';
+
+/** One thing wrong with the configuration, where it stands. */
+export interface Problem {
+	readonly line: number;
+	readonly column: number;
+	/** `listeners[0].address`; empty for the file as a whole. */
+	readonly path: string;
+	/** What is wrong and what was expected. */
+	readonly message: string;
+}
+
+export type Loaded =
+	| { readonly config: Config; readonly directory: string; readonly file: string }
+	| { readonly problems: readonly Problem[]; readonly file: string };
+
+type Path = readonly (string | number)[];
+
+const MAX_BYTES = 1024 * 1024;
+
+/** Reads, resolves `{env}` and `{file}`, validates as a whole and freezes. Never throws. */
+export function loadConfig(file: string, env: NodeJS.ProcessEnv): Loaded {
+	const whole = resolve(file);
+	let text: string;
+	try {
+		text = readFileSync(whole, 'utf8');
+	} catch (error) {
+		const code = (error as NodeJS.ErrnoException).code;
+		const message = code === 'ENOENT' ? 'there is no such file; `sallyport init` makes one' : `cannot be read (${code})`;
+		return { file: whole, problems: [{ line: 0, column: 0, path: '', message }] };
+	}
+	return parseConfig(text, whole, env);
+}
+
+/** As {@link loadConfig}, for text that is at hand. `file` gives the folder that paths are relative to. */
+export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv): Loaded {
+	const lines = new LineCounter();
+	if (text.length > MAX_BYTES) return { file, problems: [{ line: 1, column: 1, path: '', message: 'larger than 1 MiB' }] };
+	const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, strict: true, version: '1.2' });
+	if (document.errors.length > 0) {
+		return {
+			file,
+			problems: document.errors.map(error => {
+				const at = lines.linePos(error.pos[0]);
+				return { line: at.line, column: at.col, path: '', message: (error.message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '') };
+			}),
+		};
+	}
+	const locate = (path: Path): { line: number; column: number } => {
+		let node: unknown = document.contents;
+		let offset = 0;
+		for (const part of path) {
+			const next: Node | null | undefined = isMap(node) || isSeq(node) ? (node.get(part, true) as Node | undefined) : undefined;
+			if (next?.range === undefined || next.range === null) break;
+			offset = next.range[0];
+			node = next;
+		}
+		const at = lines.linePos(offset);
+		return { line: at.line, column: at.col };
+	};
+	const problem = (path: Path, message: string): Problem => ({ ...locate(path), path: pathText(path), message });
+
+	const found: Problem[] = [];
+	const directory = dirname(file);
+	visit(document, {
+		Alias: (_, node) => {
+			const at = lines.linePos(node.range?.[0] ?? 0);
+			found.push({ line: at.line, column: at.col, path: '', message: 'aliases are not taken; write the value out' });
+		},
+	});
+	if (found.length > 0) return { file, problems: found };
+	const raw: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
+	const resolved = resolveStrings(raw, [], directory, env, (path, message) => found.push(problem(path, message)));
+	if (found.length > 0) return { file, problems: found };
+
+	const result = schema.safeParse(resolved);
+	if (!result.success) return { file, problems: result.error.issues.flatMap(issue => issueProblems(issue, problem)) };
+	const config = absolutePaths(result.data, directory);
+	check(config, (path, message) => found.push(problem(path, message)));
+	if (found.length > 0) return { file, problems: found };
+	return { file, directory, config: freeze(config) };
+}
+
+/** `sallyport.yaml:12:3  listeners[0].address: expected …` */
+export const problemText = (file: string, problem: Problem): string =>
+	`${file}${problem.line > 0 ? `:${problem.line}:${problem.column}` : ''}  ${problem.path === '' ? '' : `${problem.path}: `}${problem.message}`;
+
+const pathText = (path: Path): string =>
+	path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`), '');
+
+function issueProblems(issue: z.core.$ZodIssue, problem: (path: Path, message: string) => Problem): Problem[] {
+	const path = issue.path.filter(part => typeof part !== 'symbol');
+	if (issue.code === 'unrecognized_keys') return issue.keys.map(key => problem([...path, key], 'is not a key that Sallyport knows'));
+	if (issue.code === 'invalid_union') {
+		// The branch that came furthest says best what is wrong.
+		const branches = [...issue.errors].sort((a, b) => depth(b) - depth(a) || a.length - b.length);
+		const best = branches[0];
+		if (best !== undefined && best.length > 0 && depth(best) > 0)
+			return best.flatMap(inner => issueProblems({ ...inner, path: [...path, ...inner.path] } as z.core.$ZodIssue, problem));
+		return [problem(path, `expected one of ${issue.errors.map(errors => errors.map(one => expectation(one)).join(' and ')).join(', or ')}`)];
+	}
+	return [problem(path, expectation(issue))];
+}
+
+const depth = (issues: readonly z.core.$ZodIssue[]): number => Math.max(0, ...issues.map(issue => issue.path.length));
+
+function expectation(issue: z.core.$ZodIssue): string {
+	if (issue.code === 'invalid_type') return issue.input === undefined ? `is missing (${issue.expected})` : `expected ${issue.expected}`;
+	if (issue.code === 'invalid_value') return `expected ${issue.values.map(value => JSON.stringify(value)).join(' or ')}`;
+	if (issue.code === 'invalid_format' && issue.message.startsWith('a ')) return `expected ${issue.message}`;
+	return issue.message.replace(/^Invalid input: /, '').replace(/^Too small/, 'too small').replace(/^Too big/, 'too big');
+}
+
+/** Replaces `{ env: NAME }` and `{ file: path }`, wherever they stand, by the string that they name. */
+function resolveStrings(value: unknown, path: Path, directory: string, env: NodeJS.ProcessEnv, fail: (path: Path, message: string) => void): unknown {
+	if (Array.isArray(value)) return value.map((item, index) => resolveStrings(item, [...path, index], directory, env, fail));
+	if (typeof value !== 'object' || value === null) return value;
+	const entries = Object.entries(value);
+	const [only] = entries;
+	if (entries.length === 1 && only !== undefined && typeof only[1] === 'string') {
+		if (only[0] === 'env') {
+			const held = env[only[1]];
+			if (held !== undefined && held !== '') return held;
+			fail(path, `the environment variable ${only[1]} is not set`);
+			return '';
+		}
+		if (only[0] === 'file' && isReference(path)) {
+			try {
+				return readFileSync(resolve(directory, only[1]), 'utf8').replace(/\r?\n$/, '');
+			} catch (error) {
+				fail(path, `the file ${only[1]} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+				return '';
+			}
+		}
+	}
+	return Object.fromEntries(entries.map(([key, item]) => [key, resolveStrings(item, [...path, key], directory, env, fail)]));
+}
+
+/** `{ file: … }` in the list of sinks is a sink, everywhere else the name of a file that holds the string. */
+const isReference = (path: Path): boolean => !(path[0] === 'audit' && path[1] === 'sinks' && path.length === 3);
+
+function absolutePaths(config: Config, directory: string): Config {
+	const at = (path: string): string => resolve(directory, path);
+	const socket = <A extends { kind: string }>(address: A): A => (address.kind === 'unix' && 'path' in address && typeof address.path === 'string' ? { ...address, path: at(address.path) } : address);
+	const { files } = config.identity.svid;
+	return {
+		...config,
+		identity: { ...config.identity, svid: { files: { certificate: at(files.certificate), key: at(files.key), trust_bundle: at(files.trust_bundle) } } },
+		policy: {
+			...config.policy,
+			keep: at(config.policy.keep),
+			...(config.policy.opa === undefined ? {} : { opa: at(config.policy.opa) }),
+			...(config.policy.files === undefined ? {} : { files: config.policy.files.map(at) }),
+			...(config.policy.bundles === undefined
+				? {}
+				: { bundles: config.policy.bundles.map(bundle => ({ ...bundle, ...(bundle.path === undefined ? {} : { path: at(bundle.path) }), ...(bundle.files === undefined ? {} : { files: bundle.files.map(at) }) })) }),
+		},
+		listeners: config.listeners.map(listener => ({
+			...listener,
+			address: socket(listener.address),
+			authenticate:
+				typeof listener.authenticate === 'object' && 'token' in listener.authenticate
+					? { token: { ...listener.authenticate.token, directory: at(listener.authenticate.token.directory) } }
+					: listener.authenticate,
+		})),
+		upstreams: Object.fromEntries(
+			Object.entries(config.upstreams).map(([name, upstream]) => [
+				name,
+				{ ...upstream, ...(upstream.tls?.trust_bundle === undefined ? {} : { tls: { ...upstream.tls, trust_bundle: at(upstream.tls.trust_bundle) } }) },
+			]),
+		),
+		audit: {
+			...config.audit,
+			directory: at(config.audit.directory),
+			...(config.audit.key === undefined ? {} : { key: at(config.audit.key) }),
+			sinks: config.audit.sinks.map(sink => ('file' in sink ? { file: { ...sink.file, path: at(sink.file.path) } } : sink)),
+		},
+		admin: {
+			...(config.admin.health === undefined ? {} : { health: { address: socket(config.admin.health.address) } }),
+			...(config.admin.control === undefined
+				? {}
+				: {
+						control: {
+							...config.admin.control,
+							...(config.admin.control.socket === undefined ? {} : { socket: at(config.admin.control.socket) }),
+							...(config.admin.control.address === undefined ? {} : { address: socket(config.admin.control.address) }),
+						},
+					}),
+		},
+	};
+}
+
+function freeze<T>(value: T): T {
+	if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+		Object.freeze(value);
+		for (const inner of Object.values(value)) freeze(inner);
+	}
+	return value;
+}
+

@@ -1,0 +1,97 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/**
+ * One agent's token on disk: `DIRECTORY/NAME/token`, nothing but the token, and beside it `.previous` with the
+ * SHA-256 of the one before, so that a restart forgets neither. Both are replaced by renaming, never written in place.
+ *
+ * Folders are made with 0700 and files with 0600. A folder that is there already keeps its mode, and if its group may
+ * read it, so may the group read the token; others never.
+ */
+
+export interface StoredToken {
+	/** SHA-256 of the token, base64. The token itself is on disk and in the agent's hands only. */
+	readonly hash: string;
+	/** Milliseconds since the epoch. */
+	readonly created: number;
+	/** SHA-256 of the one before, base64, if it is known. */
+	readonly previous?: string;
+}
+
+export interface TokenPlace {
+	readonly directory: string;
+	/** Last segment of the agent's SPIFFE ID. */
+	readonly name: string;
+}
+
+/** 256 bits in base64url. */
+const TOKEN = /^[A-Za-z0-9_-]{43}$/;
+const HASH = /^[A-Za-z0-9+/]{43}=$/;
+
+export const hashOf = (token: string): string => createHash('sha256').update(token).digest('base64');
+
+export const tokenPath = ({ directory, name }: TokenPlace): string => join(directory, name, 'token');
+
+/**
+ * Takes the token that is there if it is a good one and younger than `rotate` (zero: whatever its age), else makes a
+ * new one. Rejects when the folder or file cannot be written.
+ */
+export async function keepToken(place: TokenPlace, now: number, rotate: number): Promise<StoredToken> {
+	const folder = join(place.directory, place.name);
+	await mkdir(folder, { recursive: true, mode: 0o700 });
+	const there = await readOwn(join(folder, 'token'), TOKEN);
+	const previous = await readOwn(join(folder, '.previous'), HASH);
+	if (there !== undefined) {
+		const created = Math.min(there.modified, now);
+		const hash = hashOf(there.text);
+		if (rotate === 0 || now - created < rotate) {
+			return previous === undefined || previous.text === hash
+				? { hash, created }
+				: { hash, created, previous: previous.text };
+		}
+		await replace(folder, '.previous', hash);
+	}
+	const token = randomBytes(32).toString('base64url');
+	await replace(folder, 'token', token);
+	return { hash: hashOf(token), created: now, ...(there === undefined ? {} : { previous: hashOf(there.text) }) };
+}
+
+/** The text of a file that nobody else could have written; undefined when there is none, or it is not as it should be. */
+async function readOwn(path: string, shape: RegExp): Promise<{ text: string; modified: number } | undefined> {
+	let file: Awaited<ReturnType<typeof open>>;
+	try {
+		file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+	} catch {
+		return undefined;
+	}
+	try {
+		const facts = await file.stat();
+		if (!facts.isFile() || facts.size > 64 || facts.uid !== process.geteuid?.() || (facts.mode & 0o022) !== 0)
+			return undefined;
+		const text = await file.readFile('latin1');
+		return shape.test(text) ? { text, modified: facts.mtimeMs } : undefined;
+	} finally {
+		await file.close();
+	}
+}
+
+async function replace(folder: string, name: string, text: string): Promise<void> {
+	const { mode } = await stat(folder);
+	const temporary = join(folder, `.${name}.${randomBytes(6).toString('hex')}`);
+	try {
+		const file = await open(temporary, 'wx', 0o600);
+		try {
+			await file.writeFile(text);
+			await file.sync();
+		} finally {
+			await file.close();
+		}
+		if ((mode & 0o040) !== 0) await chmod(temporary, 0o640);
+		await rename(temporary, join(folder, name));
+	} catch (error) {
+		await rm(temporary, { force: true });
+		throw error;
+	}
+}

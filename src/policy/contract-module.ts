@@ -1,0 +1,149 @@
+import { PHASES, type Phase } from '../model/call.ts';
+import type { Opa } from './opa.ts';
+import { PolicyError, type Problem } from './problem.ts';
+import type { SourceFile } from './sources.ts';
+
+/**
+ * The contract between Rego and Sallyport: which packages and rules there may be under `sallyport`, and the module of
+ * ours that turns them into one value whose types are checked where they are still known, inside Rego.
+ */
+
+/** Rules that Sallyport asks for. Every other name in its packages is a slip of the pen, unless it begins with `_`. */
+const RULES: Readonly<Record<Phase, readonly string[]>> = {
+	connect: ['allow', 'deny', 'ask'],
+	request: ['allow', 'deny', 'ask'],
+	response: ['allow', 'deny', 'ask'],
+};
+
+/** A Rego file after parsing: its package and the heads of its rules. */
+export interface Module {
+	readonly file: SourceFile;
+	readonly package: readonly string[];
+	readonly rules: readonly { readonly name: string; readonly isFunction: boolean; readonly isSet: boolean; readonly isPlain: boolean }[];
+}
+
+const PARSE = `[m |
+	some i, f in input.files
+	ast := rego.parse_module(f.name, f.text)
+	m := {
+		"index": i,
+		"package": [p.value | some p in ast.package.path],
+		"rules": [{
+			"name": rule.head.ref[0].value,
+			"isFunction": object.get(rule.head, "args", null) != null,
+			"isSet": object.get(rule.head, "key", null) != null,
+			"isPlain": count(rule.head.ref) == 1,
+		} | some rule in object.get(ast, "rules", [])],
+	}
+]`;
+
+/** Parses all Rego files in one go. A file that does not parse is missing in the answer: the compiler says why. */
+export async function parseModules(opa: Opa, files: readonly SourceFile[]): Promise<readonly Module[]> {
+	const rego = files.filter(file => file.kind !== 'data');
+	const input = JSON.stringify({ files: rego.map(file => ({ name: file.path, text: file.bytes.toString('utf8') })) });
+	const { stdout } = await opa.run(['eval', '--format', 'raw', '--stdin-input', PARSE], { input });
+	let found: unknown;
+	try {
+		found = JSON.parse(stdout);
+	} catch {
+		return [];
+	}
+	if (!Array.isArray(found)) return [];
+	return (found as (Omit<Module, 'file'> & { readonly index: number })[]).flatMap(({ index, ...module }) => {
+		const file = rego[index];
+		return file === undefined ? [] : [{ ...module, package: module.package.slice(1), file }];
+	});
+}
+
+/** The phase that a package judges; undefined for packages of the author's own. */
+export function phaseOf(path: readonly string[]): Phase | undefined {
+	if (path.length !== 2 || path[0] !== 'sallyport') return undefined;
+	return PHASES.find(phase => phase === path[1]);
+}
+
+/** Inbound calls are judged by packages of their own; they are known, but nothing asks for them yet. */
+const isInbound = (path: readonly string[]): boolean =>
+	path.length === 3 && path[1] === 'inbound' && phaseOf(['sallyport', path[2] ?? '']) !== undefined;
+
+/** Unknown packages and rules under `sallyport`. */
+export function contractProblems(modules: readonly Module[]): readonly Problem[] {
+	const problems: Problem[] = [];
+	for (const { file, package: path, rules } of modules) {
+		if (path[0] !== 'sallyport' || file.kind === 'test') continue;
+		const phase = phaseOf(isInbound(path) ? ['sallyport', path[2] ?? ''] : path);
+		if (phase === undefined) {
+			const known = PHASES.map(name => `sallyport.${name}`).join(', ');
+			problems.push({ message: `unknown package ${path.join('.')}: Sallyport asks for ${known}`, file: file.path, line: lineOf(file, /^\s*package\b/) });
+			continue;
+		}
+		for (const rule of rules) {
+			if (rule.name.startsWith('_')) continue;
+			const known = RULES[phase].includes(rule.name) && !rule.isFunction;
+			if (known) continue;
+			const line = lineOf(file, new RegExp(`^\\s*(default\\s+)?${rule.name.replace(/[^A-Za-z0-9_]/g, '\\$&')}\\b`));
+			const what = rule.isFunction && RULES[phase].includes(rule.name) ? `${rule.name} must not be a function` : `unknown rule ${rule.name} in ${path.join('.')}`;
+			problems.push({ message: `${what}: Sallyport asks for ${RULES[phase].join(', ')}; helpers begin with _ or stand in a package of their own`, file: file.path, line });
+		}
+	}
+	return problems;
+}
+
+/** Rules whose shape cannot be right, found without evaluating: for `policy check`. */
+export function shapeProblems(modules: readonly Module[]): readonly Problem[] {
+	return modules.flatMap(({ file, package: path, rules }) => {
+		if (phaseOf(path) === undefined || file.kind === 'test') return [];
+		return rules.flatMap(rule => {
+			const line = lineOf(file, new RegExp(`^\\s*(default\\s+)?${rule.name}\\b`));
+			if ((rule.name === 'deny' || rule.name === 'ask') && !rule.isSet) {
+				return [{ message: `${rule.name} must be a set: write \`${rule.name} contains …\``, file: file.path, line }];
+			}
+			if (rule.name === 'allow' && (rule.isSet || !rule.isPlain)) {
+				return [{ message: 'allow must be a boolean: write `allow if …`', file: file.path, line }];
+			}
+			return [];
+		});
+	});
+}
+
+function lineOf(file: SourceFile, pattern: RegExp): number {
+	const index = file.bytes.toString('utf8').split('\n').findIndex(line => pattern.test(line));
+	return index < 0 ? 1 : index + 1;
+}
+
+/** Which rules the modules define, by phase; a package without rules is defined too. */
+export function definedRules(modules: readonly Module[]): ReadonlyMap<Phase, ReadonlySet<string>> {
+	const defined = new Map<Phase, Set<string>>();
+	for (const { file, package: path, rules } of modules) {
+		const phase = phaseOf(path);
+		if (phase === undefined || file.kind === 'test') continue;
+		const names = defined.get(phase) ?? new Set();
+		for (const rule of rules) names.add(rule.name);
+		defined.set(phase, names);
+	}
+	return defined;
+}
+
+export const contractEntrypoint = (phase: Phase): string => `sallyport/contract/${phase}/verdict`;
+export const packageEntrypoint = (phase: Phase): string => `sallyport/${phase}`;
+
+/**
+ * Rego of ours for one phase. `allow` becomes a list of no or one value, so that undefined can be told from false;
+ * `deny` and `ask` stay sets, and what is not a set becomes an object that names its type.
+ */
+export function contractModule(phase: Phase, rules: ReadonlySet<string>): string {
+	const list = (name: string): string => {
+		if (!rules.has(name)) return `${name} := []\n`;
+		const rule = `data.sallyport.${phase}.${name}`;
+		return [
+			`${name} := found if {\n\tfound := ${rule}\n\tis_set(found)\n}`,
+			`else := {"malformed": type} if {\n\ttype := type_name(${rule})\n}`,
+			'else := []\n',
+		].join('\n');
+	};
+	const allow = rules.has('allow') ? `[value | value := data.sallyport.${phase}.allow]` : '[]';
+	return `package sallyport.contract.${phase}\n\nverdict := {"allow": ${allow}, "deny": deny, "ask": ask}\n\n${list('deny')}\n${list('ask')}`;
+}
+
+export function throwProblems(problems: readonly Problem[]): void {
+	if (problems.length > 0) throw new PolicyError(problems);
+}

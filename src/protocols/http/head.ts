@@ -1,0 +1,106 @@
+import { type Authority, parseAuthority, parseRequestTarget, type RequestTarget } from '../../formats/request-target.ts';
+import { type Refused, refused } from '../../model/cause.ts';
+import type { RawHeaders } from './headers.ts';
+
+/** A request head that can be read in one way only. */
+export interface Head {
+	readonly method: string;
+	readonly target: RequestTarget;
+	readonly host: Authority;
+	/** Declared length; undefined when chunked, 0 when there is no body. */
+	readonly length: number | undefined;
+	readonly contentType: string | undefined;
+	readonly contentEncoding: string | undefined;
+	readonly connection: string | undefined;
+	readonly expectsContinue: boolean;
+	readonly proxyAuthorization: string | undefined;
+}
+
+// RFC 9110 §5.6.2. node:http takes only methods that it knows; custom ones end there.
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+const broken = (rule: string): Refused => refused('undecodable', rule);
+
+/**
+ * Judges what node:http lets through although two parsers could read it differently: two Hosts, a Host that
+ * differs from the absolute form, userinfo, fragments, odd Transfer-Encodings, two lengths, upgrades
+ * (RFC 9112 §3.2, §6.3, §7.8).
+ */
+export function readHead(method: string, url: string, version: string, raw: RawHeaders): Head | Refused {
+	if (version !== '1.1') return broken(`HTTP/${version} is not taken`);
+	if (!TOKEN.test(method)) return broken('the method is not a token');
+	let host: string | undefined;
+	let length: string | undefined;
+	let encoding: string | undefined;
+	let contentType: string | undefined;
+	let contentEncoding: string | undefined;
+	let connection: string | undefined;
+	let expect: string | undefined;
+	let proxyAuthorization: string | undefined;
+	for (let index = 0; index + 1 < raw.length; index += 2) {
+		const name = raw[index] as string;
+		const value = raw[index + 1] as string;
+		switch (name.toLowerCase()) {
+			case 'host':
+				if (host !== undefined) return broken('more than one Host');
+				host = value;
+				break;
+			case 'content-length':
+				if (length !== undefined) return broken('more than one Content-Length');
+				length = value;
+				break;
+			case 'transfer-encoding':
+				if (encoding !== undefined) return broken('more than one Transfer-Encoding');
+				encoding = value;
+				break;
+			case 'content-type':
+				if (contentType !== undefined) return broken('more than one Content-Type');
+				contentType = value;
+				break;
+			case 'content-encoding':
+				contentEncoding = contentEncoding === undefined ? value : `${contentEncoding}, ${value}`;
+				break;
+			case 'connection':
+				connection = connection === undefined ? value : `${connection}, ${value}`;
+				break;
+			case 'expect':
+				if (expect !== undefined) return broken('more than one Expect');
+				expect = value;
+				break;
+			case 'proxy-authorization':
+				if (proxyAuthorization !== undefined) return broken('more than one Proxy-Authorization');
+				proxyAuthorization = value;
+				break;
+			case 'upgrade':
+				return broken('Upgrade is not taken');
+			case 'http2-settings':
+				return broken('HTTP2-Settings is not taken');
+		}
+	}
+	if (host === undefined) return broken('no Host');
+	if (encoding !== undefined && encoding !== 'chunked') return broken('a Transfer-Encoding other than chunked');
+	if (encoding !== undefined && length !== undefined) return broken('both Transfer-Encoding and Content-Length');
+	if (length !== undefined && !/^\d{1,15}$/.test(length)) return broken('the Content-Length is not a number');
+	if (expect !== undefined && expect.toLowerCase() !== '100-continue') return broken('an Expect other than 100-continue');
+	const target = parseRequestTarget(method, url);
+	if ('broken' in target) return broken(target.broken);
+	const named = parseAuthority(host);
+	if ('broken' in named) return broken(`Host: ${named.broken}`);
+	if (target.form === 'absolute') {
+		const usual = target.scheme === 'https' ? 443 : 80;
+		if (named.host !== target.authority.host || (named.port ?? usual) !== (target.authority.port ?? usual)) return broken('Host differs from the absolute form');
+	}
+	// Clients name the target of CONNECT in Host with or without its port.
+	if (target.form === 'authority' && (named.host !== target.authority.host || (named.port ?? target.authority.port) !== target.authority.port)) return broken('Host differs from the CONNECT target');
+	return {
+		method,
+		target,
+		host: named,
+		length: encoding !== undefined ? undefined : Number(length ?? 0),
+		contentType,
+		contentEncoding,
+		connection,
+		expectsContinue: expect !== undefined,
+		proxyAuthorization,
+	};
+}

@@ -1,0 +1,57 @@
+import { type Cause, familyOf, meaningOf } from '../../model/cause.ts';
+import type { Reason } from '../../model/verdict.ts';
+
+export interface HttpRefusal {
+	readonly status: number;
+	readonly reason: string;
+	readonly headers: readonly string[];
+	readonly body: string;
+}
+
+const STATUS: Readonly<Record<ReturnType<typeof familyOf>, number>> = {
+	denied: 403,
+	approval: 403,
+	unavailable: 503,
+	unidentified: 403,
+	malformed: 400,
+	limit: 429,
+	upstream: 502,
+	done: 500,
+	ended: 403,
+};
+
+function statusOf(cause: Cause, challenge: boolean): number {
+	if (cause === 'upstream_timeout') return 504;
+	if (cause === 'body_unreadable') return 403;
+	if (challenge && cause === 'identity_missing') return 407;
+	return STATUS[familyOf(cause)];
+}
+
+const PHRASE: Readonly<Record<number, string>> = { 400: 'Bad Request', 403: 'Forbidden', 407: 'Proxy Authentication Required', 429: 'Too Many Requests', 431: 'Request Header Fields Too Large', 500: 'Internal Server Error', 502: 'Bad Gateway', 503: 'Service Unavailable', 504: 'Gateway Timeout' };
+
+/** A refusal as problem details (RFC 9457). Only `msg` and `code` of reasons reach the agent. */
+export function httpRefusal(
+	cause: Cause,
+	decisionId: string | undefined,
+	reasons: readonly Reason[],
+	detail: string | undefined,
+	/** A token would be taken here: say so with 407 (RFC 9110 §15.5.8). */
+	challenge: boolean,
+): HttpRefusal {
+	const status = statusOf(cause, challenge);
+	const body = JSON.stringify({
+		type: `urn:sallyport:cause:${cause}`,
+		title: meaningOf(cause),
+		status,
+		...(detail === undefined ? {} : { detail }),
+		cause,
+		...(decisionId === undefined ? {} : { decision_id: decisionId }),
+		reasons: reasons.map(({ msg, code }) => (code === undefined ? { msg } : { msg, code })),
+		...(cause === 'approval_required' && decisionId !== undefined ? { approval: { handle: decisionId } } : {}),
+	});
+	const headers = ['content-type', 'application/problem+json', 'content-length', String(Buffer.byteLength(body)), 'cache-control', 'no-store'];
+	if (decisionId !== undefined) headers.push('sallyport-decision-id', decisionId);
+	if (status === 407) headers.push('proxy-authenticate', 'Basic realm="sallyport"');
+	const phrase = PHRASE[status] ?? 'Error';
+	return { status, reason: decisionId === undefined ? phrase : `${phrase} ${cause} ${decisionId}`, headers, body };
+}

@@ -1,0 +1,350 @@
+import type { Identity } from '../../model/agent.ts';
+import type { Section } from '../../model/call.ts';
+import { type Cause, type Refused, refused } from '../../model/cause.ts';
+import type { SessionPermit } from '../../model/permit.ts';
+import type { Decision } from '../../model/verdict.ts';
+import type { SessionEvent, SessionMachine, SessionSettings, SessionStep, Side } from '../contract.ts';
+import type { CancelKeys } from './cancel.ts';
+import {
+	ALPN,
+	AUTH_CLEARTEXT,
+	authentication,
+	cancelRequest,
+	negotiateProtocolVersion,
+	PASSWORD,
+	startupMessage,
+	takeFrame,
+} from './messages.ts';
+import { Opening, type OpeningOptions, type Progress } from './opening.ts';
+import { type RefusalWords, refusal } from './refusal.ts';
+import { readFirst, type Startup } from './startup.ts';
+import { Tail } from './tail.ts';
+import { UpstreamAuth } from './upstream-auth.ts';
+
+/** A token is 43 characters; a password message has no need to be longer than this. */
+const MAX_PASSWORD = 1024;
+const EMPTY: Buffer = Buffer.alloc(0);
+const NO: Buffer = Buffer.from('N');
+const YES: Buffer = Buffer.from('S');
+const NONE: readonly SessionStep[] = [];
+
+/** One session of a Postgres door, from the first packet to the last. */
+export class PostgresMachine implements SessionMachine {
+	readonly #settings: SessionSettings;
+	readonly #keys: CancelKeys;
+	#phase: 'first' | 'agent_tls' | 'password' | 'identifying' | 'deciding' | 'opening' | 'open' | 'closed' = 'first';
+	#secure = false;
+	#direct = false;
+	#askedSsl = false;
+	#askedGss = false;
+	/** The agent's bytes that are not read, or not sent on, yet. */
+	#held = EMPTY;
+	#identity: Identity | undefined;
+	#startup: Startup | undefined;
+	#permit: SessionPermit | undefined;
+	#opening: Opening | undefined;
+	#mode: OpeningOptions['mode'] = 'relay';
+	#key: Buffer | undefined;
+	#agentEnded = false;
+	readonly #fromUpstream = new Tail();
+	readonly #fromAgent = new Tail();
+
+	constructor(settings: SessionSettings, keys: CancelKeys) {
+		this.#settings = settings;
+		this.#keys = keys;
+	}
+
+	on(event: SessionEvent): readonly SessionStep[] {
+		if (this.#phase === 'closed') return NONE;
+		switch (event.kind) {
+			case 'bytes':
+				return event.side === 'agent' ? this.#agentBytes(event.data) : this.#upstreamBytes(event.data);
+			case 'accepted':
+				this.#identity = event.identity;
+				return NONE;
+			case 'identified':
+				this.#identity = event.identity;
+				return this.#phase === 'identifying' ? this.#decide() : this.#agentSecured(event.alpn);
+			case 'secured':
+				if (this.#phase === 'agent_tls') return this.#agentSecured(event.alpn);
+				return this.#opening === undefined ? NONE : this.#advance(this.#opening.secured());
+			case 'decided':
+				return this.#decided(event.decision, event.permit);
+			case 'dialled':
+				return this.#opening === undefined ? NONE : this.#advance(this.#opening.dialled());
+			case 'computed':
+				return this.#opening === undefined ? NONE : this.#advance(this.#opening.computed(event.result));
+			case 'refused':
+				return this.#refuse({ ...words(event.refused), decisionId: event.decisionId ?? this.#permit?.decisionId });
+			case 'closed':
+				return this.#sideClosed(event.side, event.error);
+			case 'ended':
+				return this.#ended(event.cause);
+			default:
+				return NONE;
+		}
+	}
+
+	#agentBytes(data: Buffer): readonly SessionStep[] {
+		if (this.#phase === 'open' && this.#permit !== undefined) {
+			this.#fromAgent.note(data);
+			return [{ kind: 'toUpstream', permit: this.#permit, data }];
+		}
+		if (this.#mode === 'cancel') return NONE;
+		this.#held = this.#held.length === 0 ? data : Buffer.concat([this.#held, data]);
+		if (this.#held.length > this.#settings.maxBuffered) {
+			return this.#refuse({ cause: 'limit_exceeded', detail: 'bytes sent before the session was open' });
+		}
+		if (this.#phase === 'first') return this.#first();
+		if (this.#phase === 'password') return this.#password();
+		return this.#mode === 'relay' ? this.#release() : NONE;
+	}
+
+	/** What the agent sent ahead goes on, once the upstream has the start-up message. */
+	#release(): readonly SessionStep[] {
+		const data = this.#held;
+		if (data.length === 0 || this.#permit === undefined || this.#opening?.begun !== true) return NONE;
+		this.#held = EMPTY;
+		this.#fromAgent.note(data);
+		return [{ kind: 'toUpstream', permit: this.#permit, data }];
+	}
+
+	#first(): readonly SessionStep[] {
+		const steps: SessionStep[] = [];
+		for (;;) {
+			const first = readFirst(this.#held);
+			switch (first.kind) {
+				case 'more':
+					return steps;
+				case 'bad':
+					return this.#malformed(first.detail);
+				case 'tls': {
+					if (this.#secure || this.#askedSsl || this.#askedGss || this.#settings.authenticate === 'as') {
+						return this.#malformed('a TLS handshake where none may be');
+					}
+					const unread = this.#held;
+					this.#held = EMPTY;
+					this.#direct = true;
+					this.#phase = 'agent_tls';
+					return [{ kind: 'startTls', side: 'agent', alpn: ALPN, unread }];
+				}
+				case 'ssl':
+					if (this.#secure || this.#askedSsl) return this.#malformed('a second request for encryption');
+					this.#askedSsl = true;
+					// CVE-2021-23222: what is here already was sent in the clear and may not count as the agent's.
+					if (first.rest.length > 0) return this.#malformed('bytes before the TLS handshake');
+					this.#held = EMPTY;
+					if (this.#settings.authenticate === 'as') return [...steps, { kind: 'toAgent', data: NO }];
+					this.#phase = 'agent_tls';
+					return [...steps, { kind: 'toAgent', data: YES }, { kind: 'startTls', side: 'agent', alpn: ALPN }];
+				case 'gss':
+					if (this.#secure || this.#askedGss) return this.#malformed('a second request for encryption');
+					this.#askedGss = true;
+					this.#held = first.rest;
+					// `N` and not an error: some clients open a new connection after an error.
+					steps.push({ kind: 'toAgent', data: NO });
+					continue;
+				case 'cancel':
+					return this.#cancel(first.key);
+				case 'startup':
+					this.#held = first.rest;
+					return [...steps, ...this.#started(first.startup)];
+			}
+		}
+	}
+
+	#agentSecured(alpn: string | undefined): readonly SessionStep[] {
+		if (this.#phase !== 'agent_tls') return this.#malformed('secured out of turn');
+		this.#secure = true;
+		this.#phase = 'first';
+		// Without ALPN, bytes meant for another protocol could be taken for Postgres (ALPACA).
+		if (this.#direct && alpn !== ALPN[0]) return this.#malformed('direct TLS needs ALPN postgresql');
+		return NONE;
+	}
+
+	#started(startup: Startup): readonly SessionStep[] {
+		this.#startup = startup;
+		if (this.#settings.authenticate === 'token') {
+			this.#phase = 'password';
+			return [
+				...this.#negotiate(startup),
+				{ kind: 'toAgent', data: authentication(AUTH_CLEARTEXT) },
+				...this.#password(),
+			];
+		}
+		if (this.#identity === undefined) {
+			return this.#refuse({
+				cause: 'identity_missing',
+				detail: 'connect with TLS and the SVID: sslmode=verify-full, sslcert, sslkey and sslrootcert',
+			});
+		}
+		return this.#decide();
+	}
+
+	#negotiate({ negotiate, minor, unknownOptions }: Startup): readonly SessionStep[] {
+		return negotiate ? [{ kind: 'toAgent', data: negotiateProtocolVersion(minor, unknownOptions) }] : NONE;
+	}
+
+	/** The token, which goes no further than `authenticate`. */
+	#password(): readonly SessionStep[] {
+		const message = takeFrame(this.#held, MAX_PASSWORD);
+		if (message === 'more') return NONE;
+		if (message === 'bad' || message.type !== PASSWORD) return this.#malformed('expected a password message');
+		if (message.body.indexOf(0) !== message.body.length - 1) return this.#malformed('the password message has no end');
+		const password = message.body.toString('utf8', 0, message.body.length - 1);
+		this.#held = message.rest;
+		this.#phase = 'identifying';
+		return [{ kind: 'authenticate', username: this.#startup?.user ?? '', password }];
+	}
+
+	#decide(): readonly SessionStep[] {
+		const startup = this.#startup;
+		if (startup === undefined) return this.#malformed('identified out of turn');
+		this.#phase = 'deciding';
+		const { database, user } = startup;
+		return [
+			{
+				kind: 'decide',
+				call: { protocol: 'postgres', operation: 'connect', resource: database, effect: 'unknown', record: { user } },
+				sections: [sqlSection(database, user)],
+			},
+		];
+	}
+
+	#decided(decision: Decision, permit: SessionPermit | undefined): readonly SessionStep[] {
+		const startup = this.#startup;
+		const identity = this.#identity;
+		if (permit === undefined || startup === undefined || identity === undefined) {
+			const { cause = 'no_rule', reasons, id } = decision;
+			return this.#refuse({ cause, reasons, decisionId: id });
+		}
+		this.#permit = permit;
+		const credential = this.#settings.credential(identity);
+		if (credential === 'no_match') return this.#refuse({ cause: 'no_credential', decisionId: permit.decisionId });
+		const tls = this.#settings.upstreamTls;
+		// On a token's door the agent's password is the token, so there is nothing of the agent's to relay.
+		if (credential !== 'none') this.#mode = { originate: new UpstreamAuth(credential, tls) };
+		else if (this.#settings.authenticate === 'token') this.#mode = { originate: new UpstreamAuth(undefined, tls) };
+		const user = credential === 'none' ? startup.user : credential.username;
+		const packet = startupMessage(new Map([['user', user], ['database', startup.database], ...startup.parameters]));
+		const steps = this.#settings.authenticate === 'token' ? NONE : this.#negotiate(startup);
+		const agent = identity.agent.id;
+		this.#phase = 'opening';
+		this.#opening = new Opening({
+			permit,
+			tls,
+			packet,
+			mode: this.#mode,
+			exchangeKey: upstreamKey => {
+				if (this.#key !== undefined) this.#keys.remove(this.#key);
+				this.#key = this.#keys.add({ permit, upstreamKey, agent }, startup.minor);
+				return this.#key;
+			},
+		});
+		return [...steps, { kind: 'dial', permit }];
+	}
+
+	#upstreamBytes(data: Buffer): readonly SessionStep[] {
+		if (this.#phase === 'open') {
+			this.#fromUpstream.note(data);
+			return [{ kind: 'toAgent', data }];
+		}
+		return this.#opening === undefined ? NONE : this.#advance(this.#opening.bytes(data));
+	}
+
+	#advance(progress: Progress): readonly SessionStep[] {
+		switch (progress.kind) {
+			case 'going':
+				return this.#mode === 'relay' && this.#held.length > 0
+					? [...progress.steps, ...this.#release()]
+					: progress.steps;
+			case 'refused': {
+				const { steps, refused, code } = progress;
+				const said = { ...words(refused), decisionId: this.#permit?.decisionId };
+				return [...steps, ...this.#refuse(code === undefined ? said : { ...said, code })];
+			}
+			case 'open': {
+				const steps = [...progress.steps, { kind: 'opened' } as const, ...this.#release()];
+				this.#phase = 'open';
+				this.#opening = undefined;
+				this.#fromUpstream.ready();
+				return progress.rest.length === 0 ? steps : [...steps, ...this.#upstreamBytes(progress.rest)];
+			}
+		}
+	}
+
+	/** Forwarded only if the key is that of a live session of this door, and of the same agent where that is known. */
+	#cancel(key: Buffer): readonly SessionStep[] {
+		const session = this.#keys.find(key);
+		const foreign = this.#identity !== undefined && session?.agent !== this.#identity.agent.id;
+		if (session === undefined || foreign) return this.#close('identity_invalid', 'cancel request without a session');
+		const { permit, upstreamKey } = session;
+		this.#phase = 'opening';
+		this.#mode = 'cancel';
+		this.#opening = new Opening({
+			permit,
+			tls: this.#settings.upstreamTls,
+			packet: cancelRequest(upstreamKey),
+			mode: 'cancel',
+			exchangeKey: own => own,
+		});
+		return [{ kind: 'cancel', permit }];
+	}
+
+	#sideClosed(side: Side, error: string | undefined): readonly SessionStep[] {
+		if (this.#mode === 'cancel') return this.#close('completed');
+		if (this.#phase !== 'open') {
+			if (side === 'agent') return this.#close('agent_aborted', error);
+			const told = this.#opening?.error;
+			if (told !== undefined) return this.#close('upstream_unreachable', `SQLSTATE ${told}`);
+			return this.#refuse({ ...words(refused('upstream_reset', error)), decisionId: this.#permit?.decisionId });
+		}
+		const terminated = this.#agentEnded || this.#fromAgent.terminates();
+		if (side === 'agent') {
+			if (error !== undefined) return terminated ? this.#close('completed') : this.#close('agent_aborted', error);
+			this.#agentEnded = true;
+			return [{ kind: 'end', side: 'upstream' }];
+		}
+		return terminated ? this.#close('completed') : this.#close('upstream_reset', error);
+	}
+
+	#ended(cause: Cause): readonly SessionStep[] {
+		const decisionId = this.#permit?.decisionId;
+		if (this.#phase === 'agent_tls' || this.#mode === 'cancel') return this.#close(cause);
+		if (this.#phase !== 'open') return this.#refuse({ cause, decisionId });
+		// Between two messages only: in the middle of one the words would be taken for its content.
+		if (!this.#fromUpstream.atReady()) return this.#close(cause);
+		return this.#refuse({ cause, decisionId, code: '57P01' });
+	}
+
+	#malformed(detail: string): readonly SessionStep[] {
+		return this.#refuse({ cause: 'undecodable', detail });
+	}
+
+	#refuse(said: RefusalWords): readonly SessionStep[] {
+		return [{ kind: 'toAgent', data: refusal(said) }, ...this.#close(said.cause, said.detail)];
+	}
+
+	#close(cause: Cause, error?: string): readonly SessionStep[] {
+		this.#phase = 'closed';
+		this.#held = EMPTY;
+		if (this.#key !== undefined) this.#keys.remove(this.#key);
+		return [{ kind: 'close', cause, ...(error === undefined ? {} : { error }) }];
+	}
+}
+
+const words = ({ cause, detail }: Refused): RefusalWords => ({ cause, detail });
+
+/** `input.sql` of a session's opening. */
+function sqlSection(database: string, user: string): Section {
+	return {
+		key: 'sql',
+		build(reads) {
+			const section: Record<string, string> = {};
+			if (reads.has('sql', 'dialect')) section['dialect'] = 'postgres';
+			if (reads.has('sql', 'database')) section['database'] = database;
+			if (reads.has('sql', 'user')) section['user'] = user;
+			return Object.keys(section).length === 0 ? undefined : { text: JSON.stringify(section), masks: [] };
+		},
+	};
+}

@@ -1,0 +1,86 @@
+import type { Socket } from 'node:net';
+import type { Identity } from '../model/agent.ts';
+import { type Cause, type Refused, refused } from '../model/cause.ts';
+import type { Conn } from '../model/conn.ts';
+import { Life } from '../model/life.ts';
+import type { Target } from '../model/target.ts';
+
+export interface ConnectionLimits {
+	/** Open connections of this listener. */
+	readonly connections: number;
+	readonly connectionsPerAgent: number;
+}
+
+/** Every connection that is open on one listener, before and after its agent is known. */
+export class Connections {
+	readonly #listener: string;
+	readonly #limits: ConnectionLimits;
+	readonly #pinned: Target | undefined;
+	readonly #sockets = new Set<Socket>();
+	readonly #conns = new Set<Conn>();
+	readonly #perAgent = new Map<string, number>();
+	readonly #count: (open: number) => void;
+	#next = 0;
+
+	constructor(listener: string, limits: ConnectionLimits, pinned: Target | undefined, count: (open: number) => void) {
+		this.#listener = listener;
+		this.#limits = limits;
+		this.#pinned = pinned;
+		this.#count = count;
+	}
+
+	get size(): number {
+		return this.#sockets.size;
+	}
+
+	/** Counts an accepted socket; false when there are too many. */
+	accept(socket: Socket): boolean {
+		if (this.#sockets.size >= this.#limits.connections) return false;
+		this.#sockets.add(socket);
+		this.#count(this.#sockets.size);
+		socket.once('close', () => {
+			this.#sockets.delete(socket);
+			this.#count(this.#sockets.size);
+		});
+		return true;
+	}
+
+	/** Makes the Conn of an identified agent. Whoever asks for it says `gone` when the connection is over. */
+	identified(identity: Identity): Conn | Refused {
+		const { id } = identity.agent;
+		const open = this.#perAgent.get(id) ?? 0;
+		if (open >= this.#limits.connectionsPerAgent) return refused('limit_exceeded', 'limits.connections_per_agent');
+		this.#perAgent.set(id, open + 1);
+		this.#next++;
+		const conn: Conn = Object.freeze({
+			id: `${this.#listener}-${this.#next}`,
+			identity,
+			listener: this.#listener,
+			life: new Life(),
+			...(this.#pinned === undefined ? {} : { pinnedTarget: this.#pinned }),
+		});
+		this.#conns.add(conn);
+		return conn;
+	}
+
+	/** The connection is over: its life ends, and its agent may open another. */
+	gone(conn: Conn): void {
+		if (!this.#conns.delete(conn)) return;
+		const { id } = conn.identity.agent;
+		const left = (this.#perAgent.get(id) ?? 1) - 1;
+		if (left > 0) this.#perAgent.set(id, left);
+		else this.#perAgent.delete(id);
+		conn.life.end('agent_aborted');
+	}
+
+	/** Open connections whose agent is known. */
+	conns(): ReadonlySet<Conn> {
+		return this.#conns;
+	}
+
+	/** Ends the lives, then the sockets that are still there. */
+	end(cause: Cause): void {
+		for (const conn of this.#conns) conn.life.end(cause);
+		for (const socket of this.#sockets) socket.destroy();
+	}
+}

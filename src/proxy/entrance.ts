@@ -1,0 +1,164 @@
+import type { Socket } from 'node:net';
+import type { ListenerConfig, Limits } from '../config/schema.ts';
+import type { Identity } from '../model/agent.ts';
+import type { Refused } from '../model/cause.ts';
+import type { RefusedConnection } from '../model/record.ts';
+import type { Credential, SessionProtocol, SessionSettings } from '../protocols/contract.ts';
+import type { Calls } from './call.ts';
+import type { Connections } from './connection.ts';
+import type { Dialler } from './dial.ts';
+import { AgentHandshakes, type TlsIdentity } from './handshake.ts';
+import { HttpServer, type HttpServerDeps } from './http-server.ts';
+import type { Entrance } from './listener.ts';
+import type { Upstream } from './route.ts';
+import { SessionDoor } from './session.ts';
+
+/** How the agents of one listener are known. */
+export interface Recognition {
+	readonly tls: TlsIdentity;
+	/** Only where the listener takes tokens. */
+	readonly token: ((username: string, password: string) => Identity | Refused) | undefined;
+	/** Only on a socket that one agent can reach. */
+	readonly as: Identity | undefined;
+}
+
+const wayOf = (config: ListenerConfig): SessionSettings['authenticate'] =>
+	config.authenticate === 'mtls' ? 'mtls' : 'token' in config.authenticate ? 'token' : 'as';
+
+/** HTTP behind a proxy listener or an http door. */
+export class HttpEntrance implements Entrance {
+	readonly #server: HttpServer;
+	readonly #handshakes: AgentHandshakes | undefined;
+	readonly #as: Identity | undefined;
+	readonly #listener: string;
+	readonly #refused: (record: RefusedConnection) => void;
+
+	constructor(config: ListenerConfig, recognition: Recognition, deps: Omit<HttpServerDeps, 'token'>) {
+		this.#listener = config.name;
+		this.#as = recognition.as;
+		this.#refused = deps.refusedConnection;
+		this.#handshakes = wayOf(config) === 'mtls' ? new AgentHandshakes(recognition.tls, config.name, deps.limits.handshake, ['http/1.1']) : undefined;
+		this.#server = new HttpServer({ ...deps, token: recognition.token });
+	}
+
+	accept(socket: Socket): void {
+		const handshakes = this.#handshakes;
+		if (handshakes === undefined) {
+			this.#server.enter(socket, this.#as);
+			return;
+		}
+		handshakes.accept(socket, undefined, result => {
+			const { remoteAddress } = socket;
+			if ('cause' in result) {
+				this.#record(result, remoteAddress);
+				socket.destroy();
+				return;
+			}
+			if ('cause' in result.identity) this.#record(result.identity, remoteAddress);
+			this.#server.enter(result.socket, result.identity);
+		});
+	}
+
+	#record(refusal: Refused, remote: string | undefined): void {
+		this.#refused({ listener: this.#listener, cause: refusal.cause, detail: refusal.detail ?? '', remote: remote ?? '' });
+	}
+
+	renew(): void {
+		this.#handshakes?.renew();
+	}
+
+	drain(): void {
+		this.#server.closeIdle();
+	}
+
+	close(): void {
+		this.#server.close();
+	}
+}
+
+export interface SessionEntranceDeps {
+	readonly connections: Connections;
+	readonly calls: Calls;
+	readonly dialler: Dialler;
+	readonly limits: Limits;
+	readonly upstream: Upstream;
+	readonly observe: boolean;
+	readonly maxBuffered: number;
+	credential(identity: Identity): Credential | 'none' | 'no_match';
+	mayUse(identity: Identity): Refused | undefined;
+	refusedConnection(record: RefusedConnection): void;
+	draining(): boolean;
+}
+
+/** A door for a session protocol. */
+export class SessionEntrance implements Entrance {
+	readonly #door: SessionDoor;
+	/** By the protocols that ALPN offers. */
+	readonly #handshakes = new Map<string, AgentHandshakes>();
+	readonly #as: Identity | undefined;
+
+	constructor(config: ListenerConfig, recognition: Recognition, protocol: SessionProtocol, deps: SessionEntranceDeps) {
+		const { limits, upstream, connections } = deps;
+		const way = wayOf(config);
+		this.#as = recognition.as;
+		const handshakes = (alpn: readonly string[] | undefined): AgentHandshakes => {
+			const key = alpn?.join(' ') ?? '';
+			const made = this.#handshakes.get(key) ?? new AgentHandshakes(recognition.tls, config.name, limits.handshake, alpn);
+			this.#handshakes.set(key, made);
+			return made;
+		};
+		this.#door = new SessionDoor(
+			protocol,
+			{ authenticate: way, upstreamTls: upstream.config.tls !== undefined, credential: identity => deps.credential(identity), maxBuffered: deps.maxBuffered },
+			{
+				startAgentTls: (socket, unread, alpn, done) =>
+					handshakes(alpn).accept(socket, unread, result => {
+						if ('cause' in result) {
+							done(result);
+							return;
+						}
+						const agreed = result.alpn === undefined ? {} : { alpn: result.alpn };
+						if (way !== 'mtls') done({ socket: result.socket, ...agreed });
+						else if ('cause' in result.identity) done({ ...result.identity, socket: result.socket });
+						else done({ socket: result.socket, identity: result.identity, ...agreed });
+					}),
+				authenticate: (username, password) => recognition.token?.(username, password) ?? { cause: 'identity_invalid', detail: 'no token is taken here' },
+				makeConn: identity => deps.mayUse(identity) ?? (deps.draining() ? { cause: 'draining' } : connections.identified(identity)),
+				decide: (conn, call, sections, done) =>
+					deps.calls.decide({ conn, target: upstream.target, phase: 'connect', call, sections, permit: 'session', observe: deps.observe }, decided => {
+						const { decision, permit } = decided;
+						if (decision === undefined) return;
+						done({
+							decision,
+							...(permit?.kind === 'session' ? { permit } : {}),
+							finish: ({ cause, bytesSent, bytesReceived, rows, error }) =>
+								decided.end({ cause, sent: bytesSent, received: bytesReceived, ...(rows === undefined ? {} : { rows }), ...(error === undefined ? {} : { error }) }),
+						});
+					}),
+				dial: (permit, done) => deps.dialler.dial(permit, done),
+				startUpstreamTls: (permit, socket, alpn, done) => deps.dialler.secure(permit, socket, alpn, done),
+				refused: (refusal, conn, socket) =>
+					deps.refusedConnection({ listener: config.name, cause: refusal.cause, detail: refusal.detail ?? '', remote: socket.remoteAddress ?? '', ...(conn === undefined ? {} : { claimed: conn.identity.agent.id }) }),
+				over: conn => {
+					if (conn !== undefined) connections.gone(conn);
+				},
+			},
+			{ handshake: limits.handshake, dial: limits.dial, session: limits.session, sessionIdle: limits.session_idle },
+		);
+	}
+
+	accept(socket: Socket): void {
+		this.#door.accept(socket, this.#as);
+	}
+
+	renew(): void {
+		for (const handshakes of this.#handshakes.values()) handshakes.renew();
+	}
+
+	/** Sessions that are open go on until the drain is over. */
+	drain(): void {}
+
+	close(): void {
+		this.#door.end('draining');
+	}
+}

@@ -1,0 +1,214 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { decodeQuery } from '../formats/request-target.ts';
+import { type Cause, type Refused, refused } from '../model/cause.ts';
+import type { Conn } from '../model/conn.ts';
+import type { Reason } from '../model/verdict.ts';
+import { mustRefuseUnreadable } from '../policy/reads.ts';
+import { effectOf, httpCall } from '../protocols/http/call.ts';
+import type { Head } from '../protocols/http/head.ts';
+import { forwardedHeaders } from '../protocols/http/headers.ts';
+import type { Body, RequestFacts } from '../protocols/http/section.ts';
+import { bodyForPolicy, collectBody, SMALL_BODY } from './body.ts';
+import type { Call } from './call.ts';
+import { Forward, type ForwardEnd } from './forward.ts';
+import type { HttpDeps } from './http.ts';
+import { refuseExchange } from './refuse.ts';
+import { authorityText, type Route, type Scheme } from './route.ts';
+
+/** Where a request goes, once its head was read and its agent is known. */
+export interface Routed {
+	readonly route: Route;
+	readonly scheme: Scheme;
+}
+
+/**
+ * One HTTP request and its answer. Reads what policy needs of the body, has the call decided, forwards it under
+ * the permit, or refuses it in words. Ends once, whoever ends it.
+ */
+export class Exchange {
+	readonly started = performance.now();
+	readonly #deps: HttpDeps;
+	readonly #conn: Conn;
+	readonly #request: IncomingMessage;
+	readonly #response: ServerResponse;
+	readonly #head: Head;
+	readonly #route: Route;
+	readonly #facts: { readonly path: string; readonly query: string | undefined; readonly authority: string; readonly headers: string[] };
+	readonly #done: () => void;
+	#body: Buffer | undefined;
+	/** True while the body is being read into memory. */
+	#collecting = false;
+	#call: Call | undefined;
+	#forward: Forward | undefined;
+	#over = false;
+
+	constructor(deps: HttpDeps, conn: Conn, request: IncomingMessage, response: ServerResponse, head: Head, routed: Routed, strip: string | undefined, done: () => void) {
+		this.#deps = deps;
+		this.#conn = conn;
+		this.#request = request;
+		this.#response = response;
+		this.#head = head;
+		this.#route = routed.route;
+		this.#done = done;
+		const { target, upstream } = routed.route;
+		const authority = upstream?.authority ?? authorityText(target.host, target.port, routed.scheme);
+		const path = 'path' in head.target ? head.target.path : '*';
+		const query = 'query' in head.target ? head.target.query : undefined;
+		const headers = forwardedHeaders(request.rawHeaders, authority, head.connection);
+		if (strip !== undefined) dropHeader(headers, strip);
+		this.#facts = { path, query, authority, headers };
+	}
+
+	start(): void {
+		const { length, expectsContinue } = this.#head;
+		this.#response.once('close', () => {
+			if (!this.#response.writableFinished) this.abort('agent_aborted');
+			else this.#finish();
+		});
+		const policy = this.#deps.calls.policyOf(this.#conn);
+		if (policy?.reads('request').has('http', 'query') && decodeQuery(this.#facts.query ?? '') === undefined) {
+			this.#decide(undefined, refused('undecodable', 'the query has an escape that is not UTF-8'));
+			return;
+		}
+		const given = policy !== undefined && (policy.reads('request').has('http', 'body') || policy.reads('request').has('http', 'body_state'));
+		if (length === 0) {
+			this.#decide({ state: 'none' });
+			return;
+		}
+		if (given) {
+			const { body: limit } = this.#deps.limits;
+			if (length !== undefined && length > limit) {
+				this.#unreadable({ state: 'too_large' });
+				return;
+			}
+			if (expectsContinue) this.#response.writeContinue();
+			this.#collect(limit, () => {
+				if (this.#body === undefined) this.#unreadable({ state: 'too_large' });
+				else {
+					const body = bodyForPolicy(this.#body, this.#head.contentType, this.#head.contentEncoding);
+					if (body.state === 'whole' || body.state === 'none') this.#decide(body);
+					else this.#unreadable(body);
+				}
+			});
+			return;
+		}
+		// The answer to `Expect` waits for the verdict; other small bodies are read while it is made.
+		if (!expectsContinue && length !== undefined && length <= SMALL_BODY) this.#collect(SMALL_BODY, () => this.#send());
+		this.#decide(undefined);
+	}
+
+	/** A body that policy cannot be given whole: a rule over it must not fall silent. */
+	#unreadable(body: Body): void {
+		const reads = this.#deps.calls.policyOf(this.#conn)?.reads('request');
+		if (reads !== undefined && !mustRefuseUnreadable(reads, 'http', 'body')) {
+			this.#decide(body);
+			return;
+		}
+		this.#decide(body, refused('body_unreadable', `the body is ${body.state.replace('_', ' ')}`));
+	}
+
+	#collect(limit: number, then: () => void): void {
+		this.#collecting = true;
+		collectBody(this.#request, limit, result => {
+			this.#collecting = false;
+			if (this.#over) return;
+			if (result.kind === 'aborted') {
+				this.abort('agent_aborted');
+				return;
+			}
+			if (result.kind === 'whole') this.#body = result.data;
+			then();
+		});
+	}
+
+	#decide(body: Body | undefined, refusal?: Refused): void {
+		const { method } = this.#head;
+		const { path, query, authority, headers } = this.#facts;
+		const { target, upstream } = this.#route;
+		const facts: RequestFacts = { method, path, query, headers, body };
+		const effect = effectOf(method, path, upstream?.config.effects);
+		const call = httpCall(method, authority, path, query, effect, body === undefined ? undefined : this.#body);
+		this.#deps.calls.decide(
+			{ conn: this.#conn, target, phase: 'request', call, sections: [this.#deps.section(facts)], permit: 'call', observe: this.#deps.observes(upstream), ...(refusal === undefined ? {} : { refused: refusal }) },
+			decided => {
+				this.#call = decided;
+				if (this.#over) decided.end({ cause: 'agent_aborted' });
+				else if (decided.permit === undefined) this.#refuse(decided.decision?.cause ?? 'no_rule', decided.decision?.reasons ?? [], decided.detail);
+				else {
+					decided.life.onEnd(cause => this.abort(cause));
+					this.#send();
+				}
+			},
+		);
+	}
+
+	/** Forwards, once there is a permit and, for a small body, all of it. */
+	#send(): void {
+		const call = this.#call;
+		if (this.#collecting || this.#over || this.#forward !== undefined || call?.permit?.kind !== 'call') return;
+		const { method, length, expectsContinue } = this.#head;
+		if (expectsContinue && this.#body === undefined && length !== 0) this.#response.writeContinue();
+		const { path, query, headers } = this.#facts;
+		const body = length === 0 ? null : (this.#body ?? this.#request);
+		if (length !== undefined && (length > 0 || method === 'POST' || method === 'PUT' || method === 'PATCH')) headers.push('content-length', String(length));
+		this.#request.once('end', () => {
+			if (this.#request.rawTrailers.length > 0) this.#deps.droppedTrailers();
+		});
+		const forward = new Forward(call.permit, { method, path: query === undefined ? path : `${path}?${query}`, headers, body }, this.#response, {
+			pool: this.#deps.pool,
+			judge: this.#deps.calls.policyOf(this.#conn)?.defines('response')
+				? (status, answer, done) => call.judgeAnswer([this.#deps.section({ method, path, query, headers, body: undefined, answer: { status, headers: answer } })], done)
+				: undefined,
+			done: end => this.#ended(end),
+		});
+		this.#forward = forward;
+		forward.start();
+	}
+
+	#ended(end: ForwardEnd): void {
+		this.#call?.end({ cause: end.cause, sent: end.sent, received: end.received, attempts: end.attempts, ...(end.status === 0 ? {} : { status: end.status }), ...(end.error === undefined ? {} : { error: end.error }) });
+		if (end.cause === 'completed') return;
+		if (end.silent && end.cause !== 'agent_aborted') this.#refuse(end.cause, [], end.error);
+		else this.#response.destroy();
+	}
+
+	#refuse(cause: Cause, reasons: readonly Reason[], detail: string | undefined): void {
+		refuseExchange(this.#request, this.#response, { cause, reasons, detail, decisionId: this.#call?.decision?.id, challenge: false });
+	}
+
+	/** Ends it from outside: the agent left, the connection's life ended, a time limit was passed. */
+	abort(cause: Cause, error?: string): void {
+		if (this.#over) return;
+		if (this.#forward !== undefined) this.#forward.abort(cause, error);
+		else {
+			this.#call?.end({ cause });
+			if (cause !== 'agent_aborted' && !this.#response.headersSent) this.#refuse(cause, [], error);
+			else this.#response.destroy();
+		}
+		if (this.#response.destroyed) this.#finish();
+	}
+
+	/** Looks at the time limits; called every now and then. */
+	tick(now: number): void {
+		const { limits } = this.#deps;
+		if (limits.total > 0 && now - this.started > limits.total) this.abort('upstream_timeout', 'limits.total');
+		else if (this.#forward === undefined) {
+			if (this.#collecting && now - this.started > limits.body_idle) this.abort('limit_exceeded', 'limits.body_idle');
+		} else if (this.#forward.waiting && now - this.#forward.lastByte > limits.answer) this.abort('upstream_timeout', 'limits.answer');
+		else if (!this.#forward.waiting && now - this.#forward.lastByte > limits.body_idle) this.abort('upstream_timeout', 'limits.body_idle');
+	}
+
+	#finish(): void {
+		if (this.#over) return;
+		this.#over = true;
+		this.#done();
+	}
+}
+
+function dropHeader(list: string[], name: string): void {
+	for (let index = 0; index + 1 < list.length; index += 2) {
+		if (list[index] !== name) continue;
+		list.splice(index, 2);
+		index -= 2;
+	}
+}

@@ -1,0 +1,256 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Identity } from '../model/agent.ts';
+import { type Refused, refused } from '../model/cause.ts';
+import type { Conn } from '../model/conn.ts';
+import type { RefusedConnection } from '../model/record.ts';
+import { httpCall } from '../protocols/http/call.ts';
+import { type Head, readHead } from '../protocols/http/head.ts';
+import { ConnectExchange, type ConnectDeps } from './connect.ts';
+import type { Connections } from './connection.ts';
+import { Exchange, type Routed } from './exchange.ts';
+import { refuseExchange } from './refuse.ts';
+import { defaultPort } from './route.ts';
+
+export interface HttpServerDeps extends ConnectDeps {
+	readonly listener: string;
+	readonly connections: Connections;
+	/** `http_proxy`, or the name of the upstream behind a door. */
+	readonly door: string | undefined;
+	/** Identifies by a token that came with a request; undefined where another way is used. */
+	readonly token: ((username: string, password: string) => Identity | Refused) | undefined;
+	/** Whether the listener's rules let this agent in. */
+	mayUse(identity: Identity): Refused | undefined;
+	refusedConnection(record: RefusedConnection): void;
+	draining(): boolean;
+}
+
+/** What is known of one agent's connection. */
+interface Known {
+	conn?: Conn;
+	/** The connection was refused; its first request is told so. */
+	refused?: Refused;
+	/** The token's text that identified it, to see that the next request shows the same. */
+	token?: string;
+}
+
+/** HTTP/1.1 on the sockets of one listener: reads heads, finds who calls and where to, and hands over to exchanges. */
+export class HttpServer {
+	readonly #deps: HttpServerDeps;
+	readonly #server: Server;
+	readonly #known = new WeakMap<Duplex, Known>();
+	readonly #exchanges = new Set<Exchange>();
+	readonly #ticker: NodeJS.Timeout;
+
+	constructor(deps: HttpServerDeps) {
+		this.#deps = deps;
+		const { limits } = deps;
+		this.#server = createServer({
+			maxHeaderSize: limits.header_bytes,
+			headersTimeout: limits.head,
+			requestTimeout: 0,
+			keepAliveTimeout: limits.keep_alive,
+			connectionsCheckingInterval: Math.min(1000, Math.max(100, limits.head / 4)),
+			insecureHTTPParser: false,
+			requireHostHeader: false,
+			joinDuplicateHeaders: false,
+			rejectNonStandardBodyWrites: false,
+		});
+		// Half-open, because a client that has sent all it has may end its side and still wants the answer.
+		Object.assign(this.#server, { httpAllowHalfOpen: true, maxHeadersCount: 0 });
+		this.#server.on('request', (request, response) => this.#take(request, response));
+		this.#server.on('checkContinue', (request, response) => this.#take(request, response));
+		this.#server.on('checkExpectation', (request, response) => this.#take(request, response));
+		this.#server.on('connect', (request, socket: Duplex, head: Buffer) => this.#connect(request, socket as Socket, head));
+		this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => this.#clientError(error, socket as Socket));
+		this.#ticker = setInterval(() => {
+			const now = performance.now();
+			for (const exchange of this.#exchanges) exchange.tick(now);
+		}, 500);
+		this.#ticker.unref();
+	}
+
+	/** Takes a connection whose agent is known, was refused, or will show a token. */
+	enter(socket: Socket, result: Identity | Refused | undefined): void {
+		const known: Known = {};
+		if (result !== undefined) {
+			if ('cause' in result) known.refused = result;
+			else this.#admit(known, result, socket);
+		}
+		this.#known.set(socket, known);
+		this.#server.emit('connection', socket);
+	}
+
+	/** Lets idle connections go at once. */
+	closeIdle(): void {
+		this.#server.closeIdleConnections();
+	}
+
+	close(): void {
+		clearInterval(this.#ticker);
+		this.#server.close();
+		this.#server.closeAllConnections();
+	}
+
+	#admit(known: Known, identity: Identity, socket: Socket): void {
+		const refusal = this.#deps.mayUse(identity);
+		const conn = refusal ?? this.#deps.connections.identified(identity);
+		if ('cause' in conn) {
+			known.refused = conn;
+			this.#deps.refusedConnection({ listener: this.#deps.listener, cause: conn.cause, detail: conn.detail ?? '', remote: socket.remoteAddress ?? '', claimed: identity.agent.id });
+			return;
+		}
+		known.conn = conn;
+		socket.once('close', () => this.#deps.connections.gone(conn));
+		// What is in flight is told first; idle connections just end.
+		conn.life.onEnd(() => setImmediate(() => socket.destroy()));
+	}
+
+	/** Reads the head, then finds the agent; undefined when it was refused. */
+	#open(request: IncomingMessage, refuse: (refusal: Refused, challenge: boolean) => void): { readonly conn: Conn; readonly head: Head | Refused; readonly strip: string | undefined } | undefined {
+		const { socket } = request;
+		const known = this.#known.get(socket) ?? { refused: refused('identity_missing') };
+		if (known.refused !== undefined) {
+			refuse(known.refused, false);
+			return undefined;
+		}
+		const head = readHead(request.method ?? '', request.url ?? '', request.httpVersion, request.rawHeaders);
+		if (this.#deps.token === undefined) {
+			if (known.conn === undefined) {
+				refuse(refused('identity_missing'), false);
+				return undefined;
+			}
+			return { conn: known.conn, head, strip: undefined };
+		}
+		const shown = 'cause' in head ? undefined : this.#shownToken(request, head);
+		const identified = shown === undefined ? refused('cause' in head ? head.cause : 'identity_missing', 'cause' in head ? head.detail : 'no token was shown') : this.#byToken(known, shown.text, socket);
+		if ('cause' in identified) {
+			this.#deps.refusedConnection({ listener: this.#deps.listener, cause: identified.cause, detail: identified.detail ?? '', remote: socket.remoteAddress ?? '' });
+			refuse(identified, true);
+			return undefined;
+		}
+		return { conn: identified, head, strip: shown?.strip };
+	}
+
+	/** A proxy is shown the token in Proxy-Authorization; at a door clients know only Authorization, which then goes no further. */
+	#shownToken(request: IncomingMessage, head: Head): { readonly text: string; readonly strip: string | undefined } | undefined {
+		if (head.proxyAuthorization !== undefined) return { text: head.proxyAuthorization, strip: undefined };
+		const { authorization } = request.headers;
+		return this.#deps.door === undefined || authorization === undefined ? undefined : { text: authorization, strip: 'authorization' };
+	}
+
+	#byToken(known: Known, text: string, socket: Socket): Conn | Refused {
+		const { token } = this.#deps;
+		const parsed = parseCredentials(text);
+		if (token === undefined || parsed === undefined) return refused('identity_invalid', 'the credentials are not Basic or Bearer');
+		const identity = token(parsed.username, parsed.password);
+		if ('cause' in identity) return identity;
+		if (known.conn === undefined) this.#admit(known, identity, socket);
+		if (known.conn === undefined) return known.refused ?? refused('identity_invalid');
+		if (known.conn.identity.agent.id !== identity.agent.id) return refused('identity_invalid', 'another agent uses this connection');
+		return known.conn;
+	}
+
+	#take(request: IncomingMessage, response: ServerResponse): void {
+		response.sendDate = false;
+		const opened = this.#open(request, (refusal, challenge) =>
+			refuseExchange(request, response, { cause: refusal.cause, reasons: [], detail: refusal.detail, decisionId: undefined, challenge, close: !challenge }),
+		);
+		if (opened === undefined) return;
+		const { conn, head, strip } = opened;
+		const { limits, door } = this.#deps;
+		let refusal: Refused | undefined;
+		if ('cause' in head) refusal = head;
+		else if (this.#deps.draining()) refusal = refused('draining');
+		else if (this.#exchanges.size >= limits.requests_in_flight) refusal = refused('limit_exceeded', 'limits.requests_in_flight');
+		const routed = refusal === undefined && !('cause' in head) ? this.#route(head) : undefined;
+		if (routed === undefined || 'cause' in routed || 'cause' in head) {
+			const why = refusal ?? (routed !== undefined && 'cause' in routed ? routed : refused('undecodable'));
+			this.#refuseUnrouted(conn, request, response, why, door);
+			return;
+		}
+		const exchange = new Exchange(this.#deps, conn, request, response, head, routed, strip, () => this.#exchanges.delete(exchange));
+		this.#exchanges.add(exchange);
+		exchange.start();
+	}
+
+	/** A call that cannot be aimed is recorded too, with as much as could be read of it. */
+	#refuseUnrouted(conn: Conn, request: IncomingMessage, response: ServerResponse, refusal: Refused, door: string | undefined): void {
+		const { router, calls } = this.#deps;
+		const path = (request.url ?? '').split('?', 1)[0]?.slice(0, 1024) ?? '';
+		const target = (door === undefined ? undefined : router.upstream(door)?.target) ?? router.nowhere;
+		const call = httpCall(request.method ?? '', target.host, path, undefined, 'unknown', undefined);
+		calls.decide({ conn, target, phase: 'request', call, sections: [], permit: 'call', observe: false, refused: refusal }, decided =>
+			refuseExchange(request, response, {
+				cause: decided.decision?.cause ?? refusal.cause,
+				reasons: [],
+				detail: decided.detail,
+				decisionId: decided.decision?.id,
+				challenge: false,
+				close: refusal.cause === 'draining' || refusal.cause === 'undecodable',
+			}),
+		);
+	}
+
+	#route(head: Head): Routed | Refused {
+		const { router, door } = this.#deps;
+		const { target } = head;
+		if (door !== undefined) {
+			const upstream = router.upstream(door);
+			if (upstream === undefined) return refused('target_mismatch', 'the upstream of this door is gone');
+			if (target.form !== 'origin' && target.form !== 'asterisk') return refused('target_mismatch', 'a door takes requests in origin form only');
+			return { route: { target: upstream.target, upstream }, scheme: upstream.config.tls === undefined ? 'http' : 'https' };
+		}
+		if (target.form !== 'absolute') return refused('undecodable', 'a proxy takes requests in absolute form only');
+		const found = router.forRequest(target.scheme, target.authority.host, target.authority.port ?? defaultPort(target.scheme));
+		return 'mismatch' in found ? refused('target_mismatch', found.mismatch) : { route: found, scheme: found.upstream === undefined ? target.scheme : found.upstream.config.tls === undefined ? 'http' : 'https' };
+	}
+
+	#connect(request: IncomingMessage, socket: Socket, head: Buffer): void {
+		socket.on('error', () => {});
+		const exchange = new ConnectExchange(this.#deps, socket, head);
+		const opened = this.#open(request, (refusal, challenge) => exchange.refuse(refusal, challenge));
+		if (opened === undefined) return;
+		const read = opened.head;
+		if (this.#deps.door !== undefined) exchange.start(opened.conn, 'cause' in read ? read : refused('target_mismatch', 'a door opens no tunnels'));
+		else if (this.#deps.draining()) exchange.start(opened.conn, refused('draining'));
+		else exchange.start(opened.conn, read);
+	}
+
+	/** What node:http could not read: answered as well as may be, and recorded. */
+	#clientError(error: NodeJS.ErrnoException, socket: Socket): void {
+		if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
+			socket.destroy();
+			return;
+		}
+		const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+		const long = error.code === 'HPE_HEADER_OVERFLOW';
+		const known = this.#known.get(socket);
+		// A connection that sent nothing at all is just idle.
+		if (late && socket.bytesRead === 0) {
+			socket.destroy();
+			return;
+		}
+		const detail = late ? 'limits.head' : long ? 'limits.header_bytes' : `not HTTP/1.1 (${/^HPE_[A-Z_]{1,40}$/.test(error.code ?? '') ? error.code : 'unreadable'})`;
+		this.#deps.refusedConnection({
+			listener: this.#deps.listener,
+			cause: late || long ? 'limit_exceeded' : 'undecodable',
+			detail,
+			remote: socket.remoteAddress ?? '',
+			...(known?.conn === undefined ? {} : { claimed: known.conn.identity.agent.id }),
+		});
+		socket.end(`HTTP/1.1 ${late ? '408 Request Timeout' : long ? '431 Request Header Fields Too Large' : '400 Bad Request'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+		setTimeout(() => socket.destroy(), 1000).unref();
+	}
+}
+
+/** Basic (RFC 7617) or Bearer (RFC 6750) credentials. */
+function parseCredentials(text: string): { readonly username: string; readonly password: string } | undefined {
+	const match = /^(basic|bearer) +([A-Za-z0-9+/=._~-]{1,1024})$/i.exec(text);
+	if (match?.[2] === undefined) return undefined;
+	if (match[1]?.toLowerCase() === 'bearer') return { username: '', password: match[2] };
+	const pair = Buffer.from(match[2], 'base64').toString('utf8');
+	const colon = pair.indexOf(':');
+	return colon < 0 ? undefined : { username: pair.slice(0, colon), password: pair.slice(colon + 1) };
+}

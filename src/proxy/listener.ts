@@ -1,0 +1,128 @@
+import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { createServer, type Server, type Socket, connect as tryConnect } from 'node:net';
+import { dirname } from 'node:path';
+import type { ListenerConfig } from '../config/schema.ts';
+import type { Cause, Refused } from '../model/cause.ts';
+import { refused } from '../model/cause.ts';
+import type { Connections } from './connection.ts';
+
+/** What a listener does with the sockets that it takes. */
+export interface Entrance {
+	accept(socket: Socket): void;
+	/** Idle connections may go; what is under way goes on. */
+	drain(): void;
+	close(): void;
+}
+
+export interface ListenerDeps {
+	readonly config: ListenerConfig;
+	readonly connections: Connections;
+	readonly entrance: Entrance;
+	/** New connections per second. */
+	readonly rate: number;
+	refuse(refusal: Refused, socket: Socket): void;
+}
+
+/** A socket on which agents are accepted: counts, caps and paces what comes before anybody is known. */
+export class Listener {
+	readonly name: string;
+	readonly #deps: ListenerDeps;
+	readonly #server: Server;
+	#tokens: number;
+	#filled = performance.now();
+
+	constructor(deps: ListenerDeps) {
+		this.name = deps.config.name;
+		this.#deps = deps;
+		this.#tokens = deps.rate;
+		this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }, socket => this.#accept(socket));
+	}
+
+	get connections(): Connections {
+		return this.#deps.connections;
+	}
+
+	/** Rejects with what stands in the way: the port is taken, the path is no socket, … */
+	async listen(): Promise<void> {
+		const { address, mode } = this.#deps.config;
+		if (address.kind === 'unix') await clearSocket(address.path);
+		await new Promise<void>((resolve, reject) => {
+			this.#server.once('error', reject);
+			const ready = (): void => {
+				this.#server.removeListener('error', reject);
+				this.#server.on('error', () => {});
+				resolve();
+			};
+			if (address.kind === 'unix') this.#server.listen({ path: address.path, backlog: 1024 }, ready);
+			else this.#server.listen({ host: address.host, port: address.port, backlog: 1024 }, ready);
+		});
+		if (address.kind === 'unix') chmodSync(address.path, mode);
+	}
+
+	/** Where it listens: address and port that were bound, or the path. */
+	get bound(): { readonly address: string; readonly port: number } | { readonly path: string } | undefined {
+		const bound = this.#server.address();
+		if (bound === null) return undefined;
+		return typeof bound === 'string' ? { path: bound } : { address: bound.address, port: bound.port };
+	}
+
+	/** Takes no new connections and lets idle ones go. */
+	drain(): void {
+		this.#server.close();
+		this.#deps.entrance.drain();
+	}
+
+	/** Ends everything that is still open. */
+	close(cause: Cause): void {
+		this.#server.close();
+		this.#deps.connections.end(cause);
+		this.#deps.entrance.close();
+	}
+
+	#accept(socket: Socket): void {
+		socket.on('error', () => {});
+		if (!this.#take()) {
+			this.#turnAway(socket, 'limits.handshakes_per_second');
+			return;
+		}
+		if (!this.#deps.connections.accept(socket)) {
+			this.#turnAway(socket, 'limits.connections');
+			return;
+		}
+		this.#deps.entrance.accept(socket);
+	}
+
+	#turnAway(socket: Socket, limit: string): void {
+		this.#deps.refuse(refused('limit_exceeded', limit), socket);
+		socket.resetAndDestroy();
+	}
+
+	/** A bucket of one second's worth of connections. */
+	#take(): boolean {
+		const { rate } = this.#deps;
+		const now = performance.now();
+		this.#tokens = Math.min(rate, this.#tokens + ((now - this.#filled) / 1000) * rate);
+		this.#filled = now;
+		if (this.#tokens < 1) return false;
+		this.#tokens--;
+		return true;
+	}
+}
+
+/** Removes the socket that a killed process left behind; anything else in its place, or a living one, is an error. */
+async function clearSocket(path: string): Promise<void> {
+	mkdirSync(dirname(path), { recursive: true });
+	const there = lstatSync(path, { throwIfNoEntry: false });
+	if (there === undefined) return;
+	if (!there.isSocket()) throw new Error(`${path} is there and is no socket`);
+	const alive = await new Promise<boolean>(resolve => {
+		const probe = tryConnect({ path });
+		probe.once('connect', () => {
+			probe.destroy();
+			resolve(true);
+		});
+		probe.once('error', () => resolve(false));
+	});
+	if (alive) throw new Error(`another process listens on ${path}`);
+	unlinkSync(path);
+}

@@ -1,0 +1,222 @@
+import type { Socket } from 'node:net';
+import type { Identity } from '../model/agent.ts';
+import { type Cause, REFUSALS, type Refused, refused } from '../model/cause.ts';
+import type { Conn } from '../model/conn.ts';
+import type { SessionPermit } from '../model/permit.ts';
+import type { SessionEvent, SessionMachine } from '../protocols/contract.ts';
+import type { Decided, SessionDeps, SessionLimits } from './session.ts';
+import { Flow, type FlowHost, type Question } from './session-flow.ts';
+
+type Step<Kind extends Question['kind']> = Extract<Question, { kind: Kind }>;
+
+const isRefused = (value: object): value is Refused => 'cause' in value;
+
+/** One session of a door: answers what its machine asks, in the order of a call's life. */
+export class Session implements FlowHost {
+	readonly #deps: SessionDeps;
+	readonly #limits: SessionLimits;
+	readonly #socket: Socket;
+	readonly #gone: () => void;
+	readonly #flow: Flow;
+	#agentSocket: Socket;
+	#upstreamSocket: Socket | undefined;
+	#conn: Conn | undefined;
+	#permit: SessionPermit | undefined;
+	#decided: Decided | undefined;
+	#askedToDecide = false;
+	/** Takes back the question that is not answered yet. */
+	#abort: (() => void) | undefined;
+	#releases: (() => void)[] = [];
+
+	constructor(socket: Socket, machine: SessionMachine, deps: SessionDeps, limits: SessionLimits, gone: () => void) {
+		this.#socket = socket;
+		this.#agentSocket = socket;
+		this.#deps = deps;
+		this.#limits = limits;
+		this.#gone = gone;
+		this.#flow = new Flow(socket, machine, limits, this);
+	}
+
+	accept(identity: Identity | undefined): void {
+		this.#flow.deadline(this.#limits.handshake, 'limit_exceeded');
+		const conn = identity === undefined ? undefined : this.#identified(identity);
+		this.#flow.feed({ kind: 'accepted', ...(identity === undefined || conn === undefined ? {} : { identity }) });
+	}
+
+	end(cause: Cause): void {
+		this.#flow.end(cause);
+	}
+
+	tick(now: number): void {
+		this.#flow.tick(now);
+	}
+
+	ask(step: Question): void {
+		switch (step.kind) {
+			case 'startTls':
+				if (step.side === 'agent') this.#agentTls(step);
+				else this.#upstreamTls(step);
+				return;
+			case 'authenticate': {
+				const result = this.#deps.authenticate(step.username, step.password);
+				if (isRefused(result)) this.#answer({ kind: 'refused', refused: result });
+				else if (this.#identified(result) !== undefined) this.#answer({ kind: 'identified', identity: result });
+				return;
+			}
+			case 'decide':
+				this.#decide(step);
+				return;
+			case 'dial':
+				this.#dial(step.permit);
+				return;
+			case 'cancel':
+				this.#flow.allow(step.permit);
+				this.#permit = step.permit;
+				this.#flow.deadline(this.#limits.dial + this.#limits.handshake, 'upstream_timeout');
+				this.#dial(step.permit);
+				return;
+			case 'compute':
+				this.#compute(step);
+		}
+	}
+
+	closed(cause: Cause, error: string | undefined): void {
+		for (const release of this.#releases) release();
+		this.#abort?.();
+		this.#abort = undefined;
+		const decided = this.#decided;
+		if (decided?.permit !== undefined) this.#finish(decided, cause, error);
+		else if (!this.#askedToDecide && cause in REFUSALS)
+			this.#deps.refused(refused(cause, error), this.#conn, this.#socket);
+	}
+
+	gone(): void {
+		this.#gone();
+		this.#deps.over(this.#conn);
+	}
+
+	#answer(event: SessionEvent): void {
+		this.#abort = undefined;
+		this.#flow.answer(event);
+	}
+
+	/** Makes the Conn; refuses by itself, and answers undefined, if that may not be. */
+	#identified(identity: Identity): Conn | undefined {
+		const conn = this.#deps.makeConn(identity, this.#agentSocket);
+		if (isRefused(conn)) {
+			this.#answer({ kind: 'refused', refused: conn });
+			return undefined;
+		}
+		this.#conn = conn;
+		this.#releases.push(conn.life.onEnd(cause => this.#flow.end(cause)));
+		return conn;
+	}
+
+	#agentTls({ alpn, unread }: Step<'startTls'>): void {
+		this.#flow.agent.handOver(socket => {
+			this.#deps.startAgentTls(socket, unread, alpn, result => {
+				if (this.#flow.closing) {
+					result.socket?.destroy();
+					return;
+				}
+				if (result.socket !== undefined) {
+					this.#agentSocket = result.socket;
+					this.#flow.agent.takeBack(result.socket);
+				}
+				if (isRefused(result)) {
+					const { cause, detail } = result;
+					this.#answer({ kind: 'refused', refused: refused(cause, detail) });
+					return;
+				}
+				const chosen = result.alpn === undefined ? {} : { alpn: result.alpn };
+				const { identity } = result;
+				if (identity === undefined) this.#answer({ kind: 'secured', ...chosen });
+				else if (this.#identified(identity) !== undefined) this.#answer({ kind: 'identified', identity, ...chosen });
+			});
+		});
+	}
+
+	#upstreamTls({ alpn }: Step<'startTls'>): void {
+		const permit = this.#permit;
+		const line = this.#flow.upstream;
+		if (permit === undefined || line === undefined) {
+			this.#flow.close('unknown', 'internal: TLS with an upstream that was not dialled');
+			return;
+		}
+		line.handOver(socket => {
+			this.#deps.startUpstreamTls(permit, socket, alpn, result => {
+				if (this.#flow.closing) {
+					if ('socket' in result) result.socket.destroy();
+					return;
+				}
+				if (isRefused(result)) {
+					this.#answer({ kind: 'refused', refused: result });
+					return;
+				}
+				line.takeBack(result.socket);
+				const chosen = result.socket.alpnProtocol;
+				this.#answer({ kind: 'secured', ...(typeof chosen === 'string' ? { alpn: chosen } : {}) });
+			});
+		});
+	}
+
+	#decide({ call, sections }: Step<'decide'>): void {
+		const conn = this.#conn;
+		if (conn === undefined) {
+			this.#flow.close('identity_missing', 'internal: a decision about nobody');
+			return;
+		}
+		this.#askedToDecide = true;
+		this.#flow.deadline(0, 'limit_exceeded');
+		this.#deps.decide(conn, call, sections, decided => {
+			const { decision, permit } = decided;
+			if (this.#flow.closing) {
+				// It went away meanwhile: what was permitted never happened, and its record says so.
+				if (permit !== undefined) this.#finish(decided, 'agent_aborted', undefined);
+				return;
+			}
+			this.#decided = decided;
+			if (permit === undefined) {
+				this.#answer({ kind: 'decided', decision });
+				return;
+			}
+			this.#permit = permit;
+			this.#flow.allow(permit);
+			this.#flow.deadline(this.#limits.dial + this.#limits.handshake, 'upstream_timeout');
+			this.#releases.push(permit.life.onEnd(cause => this.#flow.end(cause)));
+			this.#answer({ kind: 'decided', decision, permit });
+		});
+	}
+
+	#dial(permit: SessionPermit): void {
+		this.#abort = this.#deps.dial(permit, result => {
+			if (isRefused(result)) {
+				this.#answer({ kind: 'refused', refused: result });
+				return;
+			}
+			this.#upstreamSocket = result.socket;
+			this.#flow.connect(result.socket);
+			this.#answer({ kind: 'dialled' });
+		});
+		// Answered or over before there was anything to abort.
+		if (this.#upstreamSocket !== undefined) this.#abort = undefined;
+	}
+
+	#compute({ run }: Step<'compute'>): void {
+		run().then(
+			result => this.#answer({ kind: 'computed', result }),
+			() => this.#answer({ kind: 'refused', refused: refused('upstream_unreachable', 'a computation failed') }),
+		);
+	}
+
+	#finish(decided: Decided, cause: Cause, error: string | undefined): void {
+		const { upstream, rows } = this.#flow;
+		decided.finish({
+			cause,
+			bytesSent: upstream?.bytesOut ?? 0,
+			bytesReceived: upstream?.bytesIn ?? 0,
+			...(rows === undefined ? {} : { rows }),
+			...(error === undefined ? {} : { error }),
+		});
+	}
+}

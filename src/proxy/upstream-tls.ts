@@ -1,0 +1,66 @@
+import { isIP } from 'node:net';
+import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import type { Refused } from '../model/cause.ts';
+import type { Target } from '../model/target.ts';
+import type { UpstreamTls } from './dial.ts';
+import type { Upstream } from './route.ts';
+
+export interface UpstreamTlsDeps {
+	upstream(name: string): Upstream | undefined;
+	/** Sallyport's own certificate and key. */
+	svid(): { readonly cert: string; readonly key: string };
+	/** Judges the SVID of an upstream that must have this id; by the named trust bundle, or the own one. */
+	judge(socket: TLSSocket, spiffeId: string, trustBundlePem: string | undefined): Refused | undefined;
+	/** PEM texts of the trust bundles that upstreams name, by upstream. */
+	trustBundle(upstream: string): string | undefined;
+}
+
+/** What Sallyport shows and demands as a TLS client; contexts are made once per upstream and revision. */
+export class UpstreamContexts {
+	readonly #deps: UpstreamTlsDeps;
+	#contexts = new Map<string, SecureContext>();
+
+	constructor(deps: UpstreamTlsDeps) {
+		this.#deps = deps;
+	}
+
+	/** After a change of SVID, trust bundle or configuration. */
+	renew(): void {
+		this.#contexts = new Map();
+	}
+
+	/** Undefined when the target is spoken to in the clear. */
+	of(target: Target): UpstreamTls | undefined {
+		if (!target.tls) return undefined;
+		const upstream = target.upstream === undefined ? undefined : this.#deps.upstream(target.upstream);
+		const tls = upstream?.config.tls;
+		const name = target.sni ?? target.host;
+		const common = {
+			secureContext: this.#context(upstream),
+			host: name,
+			// SNI carries names only (RFC 6066 §3); an address is checked against the certificate all the same.
+			...(isIP(name) === 0 ? { servername: name } : { servername: '' }),
+		};
+		const expected = tls?.spiffe_id;
+		if (expected === undefined || upstream === undefined) return { options: { ...common, rejectUnauthorized: true } };
+		return {
+			options: { ...common, rejectUnauthorized: false },
+			judge: socket => this.#deps.judge(socket, expected, this.#deps.trustBundle(upstream.name)),
+		};
+	}
+
+	#context(upstream: Upstream | undefined): SecureContext {
+		const key = upstream?.name ?? '';
+		let context = this.#contexts.get(key);
+		if (context === undefined) {
+			const ca = upstream === undefined ? undefined : this.#deps.trustBundle(upstream.name);
+			context = createSecureContext({
+				minVersion: 'TLSv1.2',
+				...(ca === undefined ? {} : { ca }),
+				...(upstream?.config.tls?.present_svid ? this.#deps.svid() : {}),
+			});
+			this.#contexts.set(key, context);
+		}
+		return context;
+	}
+}
