@@ -11,6 +11,7 @@ import type { Source } from './sinks/sink.ts';
 import { codeOf, Spool, type SpoolIo } from './spool.ts';
 import type { Start } from './start.ts';
 import { Syncer } from './sync.ts';
+import { Told, type Written } from './told.ts';
 import { Upkeep } from './upkeep.ts';
 
 export interface RecorderOptions {
@@ -21,8 +22,6 @@ export interface RecorderOptions {
 	readonly io: SpoolIo;
 	readonly lock: Lock;
 }
-
-type Written = (refusal?: Refused) => void;
 
 const UNAVAILABLE = refused('audit_unavailable');
 
@@ -68,8 +67,7 @@ export class ChainRecorder implements Audit {
 	readonly #refusalReserve: number;
 	#feeds: readonly Feed[] = [];
 	#batch = batch();
-	/** Who can be told at the end of this turn. */
-	#told: { written: Written; refusal: Refused | undefined }[] = [];
+	readonly #told: Told;
 	#scheduled = false;
 	#timer: NodeJS.Timeout | undefined;
 	#dropped = 0;
@@ -97,6 +95,7 @@ export class ChainRecorder implements Audit {
 		const spool = this.#spool;
 		this.source = { directory: config.directory, segments: () => spool.segments };
 		this.#outage = new Outage(deps);
+		this.#told = new Told(deps.log);
 		this.#refusals = new Refusals(summary => this.#refusal(summary));
 		if (config.durability === 'fsync') {
 			this.#syncer = new Syncer(
@@ -143,17 +142,11 @@ export class ChainRecorder implements Audit {
 
 	decision(record: DecisionRecord, written: Written): void {
 		const { id, allowed } = record.decision;
-		if (this.#outage.reason !== undefined) return this.#unrecorded(written);
-		let body: string;
-		try {
-			body = this.#lines.decision(record);
-		} catch (error) {
-			this.#deps.log('error', 'a decision could not be put into words', { decision_id: id, error: codeOf(error) });
-			return this.#unrecorded(written);
-		}
-		if (!this.#spool.append('decision', record.time, body, this.#reserve)) {
-			this.#outage.begin('limit');
-			return this.#unrecorded(written);
+		if (!this.#appended(record)) {
+			this.#outage.lose('decision', 1);
+			this.#told.add(written, this.#refusalOrNot());
+			this.#schedule();
+			return;
 		}
 		this.#batch.waiting.push(written);
 		if (allowed && record.phase !== 'response' && this.#open.size < OPEN_REMEMBERED) {
@@ -245,30 +238,38 @@ export class ChainRecorder implements Audit {
 	#put(type: RecordType, time: number, body: string): void {
 		const kept = { type, time, body };
 		const { reason } = this.#outage;
-		if (reason !== undefined && reason !== 'limit') return this.#outage.keep(kept);
-		if (!this.#spool.append(type, time, body)) {
+		if (reason !== undefined && reason !== 'limit') this.#outage.keep(kept);
+		else if (this.#spool.append(type, time, body)) {
+			this.#batch.kept.push(kept);
+			this.#schedule();
+		} else {
 			this.#outage.begin('limit');
-			return this.#outage.keep(kept);
+			this.#outage.keep(kept);
 		}
-		this.#batch.kept.push(kept);
-		this.#schedule();
 	}
 
 	#refusal(summary: RefusalSummary): void {
-		const body = this.#lines.refusals(this.#dropped === 0 ? summary : { ...summary, dropped: this.#dropped });
+		const body = this.#lines.refusals({ ...summary, ...(this.#dropped === 0 ? {} : { dropped: this.#dropped }) });
 		const open = this.#outage.reason === undefined;
 		if (open && this.#spool.append('session', this.#deps.clock.now(), body, this.#refusalReserve)) {
 			this.#dropped = 0;
-			return this.#schedule();
+			this.#schedule();
+		} else {
+			this.#dropped += summary.count;
+			this.#outage.lose('session', 1);
 		}
-		this.#dropped += summary.count;
-		this.#outage.lose('session', 1);
 	}
 
-	#unrecorded(written: Written): void {
-		this.#outage.lose('decision', 1);
-		this.#told.push({ written, refusal: this.#refusalOrNot() });
-		this.#schedule();
+	#appended(record: DecisionRecord): boolean {
+		if (this.#outage.reason !== undefined) return false;
+		try {
+			if (this.#spool.append('decision', record.time, this.#lines.decision(record), this.#reserve)) return true;
+			this.#outage.begin('limit');
+		} catch (error) {
+			const fields = { decision_id: record.decision.id, error: codeOf(error) };
+			this.#deps.log('error', 'a decision could not be put into words', fields);
+		}
+		return false;
 	}
 
 	#refusalOrNot(): Refused | undefined {
@@ -288,21 +289,8 @@ export class ChainRecorder implements Audit {
 
 	#turn(): void {
 		this.#spool.flush();
-		if (this.#told.length > 0) this.#tell();
+		this.#told.run();
 		this.#upkeep.afterWrite();
-	}
-
-	#tell(): void {
-		const told = this.#told;
-		this.#told = [];
-		for (const { written, refusal } of told) {
-			try {
-				if (refusal === undefined) written();
-				else written(refusal);
-			} catch (error) {
-				this.#deps.log('error', 'a call failed after its record was written', { error: codeOf(error) });
-			}
-		}
 	}
 
 	#onWritten(failure: string | undefined, counts: ReadonlyMap<RecordType, number>): void {
@@ -336,12 +324,12 @@ export class ChainRecorder implements Audit {
 			if (failure === undefined || this.#config.on_failure === 'continue') continue;
 			for (const decisionId of synced.opened) this.outcome({ decisionId, cause: 'audit_unavailable', durationMs: 0 });
 		}
-		this.#tell();
+		this.#told.run();
 		this.#upkeep.afterWrite();
 	}
 
 	#release(done: Batch, refusal: Refused | undefined): void {
-		for (const written of done.waiting) this.#told.push({ written, refusal });
-		if (this.#told.length > 0) this.#schedule();
+		for (const written of done.waiting) this.#told.add(written, refusal);
+		if (done.waiting.length > 0) this.#schedule();
 	}
 }

@@ -67,7 +67,7 @@ export class Upkeep {
 
 	/** Ends the segment with a checkpoint. */
 	rotate(): void {
-		const { spool, outage, deps } = this.#o;
+		const { outage, deps } = this.#o;
 		if (outage.reason !== undefined) return;
 		this.#writeCheckpoint(deps.clock.now(), true);
 		this.abandon();
@@ -125,8 +125,8 @@ export class Upkeep {
 			lost,
 			calls: config.on_failure === 'deny' ? 'denied' : 'continued',
 		};
-		if (!spool.append('gap', now, lines.gap(gap))) return outage.begin(reason);
-		spool.flush();
+		if (spool.append('gap', now, lines.gap(gap))) spool.flush();
+		else outage.begin(reason);
 		if (!outage.succeeded()) return;
 		for (const { type, time, body } of outage.takeKept()) this.#o.put(type, time, body);
 	}

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { duration } from '../config/values.ts';
 import { type FolderOptions, type Issued, initFolder, issueInFolder } from '../identity/dev-folder.ts';
 
@@ -47,7 +47,9 @@ export function certsCommand(write: (text: string) => void = text => process.std
 function withOptions(command: Command): Command {
 	return command
 		.option('--dir <folder>', 'folder of the certificates', 'certs')
-		.option('--ttl <duration>', 'how long the SVID is valid', parseTtl, 90 * 86_400_000)
+		.addOption(
+			new Option('--ttl <duration>', 'how long the SVID is valid').argParser(parseTtl).default(90 * 86_400_000, '90d'),
+		)
 		.option('--force', 'replace files that are there')
 		.option('--json', 'print JSON');
 }

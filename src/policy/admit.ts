@@ -33,11 +33,11 @@ const NO_REASONS: readonly Reason[] = Object.freeze([]);
  * for approvals); today it is always given before the method returns.
  */
 export class Admission {
-	readonly #revocations: Revocations;
+	readonly #revocations: Revocations | undefined;
 	readonly #clock: Clock;
 	readonly #ids = new DecisionIds();
 
-	constructor(deps: { readonly revocations: Revocations; readonly clock: Clock }) {
+	constructor(deps: { readonly revocations?: Revocations; readonly clock: Clock }) {
 		this.#revocations = deps.revocations;
 		this.#clock = deps.clock;
 	}
@@ -72,7 +72,7 @@ export class Admission {
 		const { conn, life, verdict } = candidate;
 		const ended = life.cause ?? conn.life.cause;
 		if (ended !== undefined) return this.refuse(ended in OUTCOMES ? 'draining' : (ended as Refusal));
-		if (this.#revocations.revoked(conn.identity) !== undefined) return this.refuse('revoked');
+		if (this.#revocations?.revoked(conn.identity) !== undefined) return this.refuse('revoked');
 		const id = this.#ids.next(this.#clock.now());
 		const { cause, reasons } = verdict;
 		if (verdict.verdict === 'allow') return { id, allowed: true, reasons, observed: false };

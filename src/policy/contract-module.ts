@@ -128,7 +128,8 @@ export const packageEntrypoint = (phase: Phase): string => `sallyport/${phase}`;
 
 /**
  * Rego of ours for one phase. `allow` becomes a list of no or one value, so that undefined can be told from false;
- * `deny` and `ask` stay sets, and what is not a set becomes an object that names its type.
+ * `deny` and `ask` stay sets, and what is not a set becomes an object that names its type. An input that could not be
+ * read is no object: then the verdict is undefined, and not what rules say about nothing.
  */
 export function contractModule(phase: Phase, rules: ReadonlySet<string>): string {
 	const list = (name: string): string => {
@@ -141,7 +142,7 @@ export function contractModule(phase: Phase, rules: ReadonlySet<string>): string
 		].join('\n');
 	};
 	const allow = rules.has('allow') ? `[value | value := data.sallyport.${phase}.allow]` : '[]';
-	return `package sallyport.contract.${phase}\n\nverdict := {"allow": ${allow}, "deny": deny, "ask": ask}\n\n${list('deny')}\n${list('ask')}`;
+	return `package sallyport.contract.${phase}\n\nverdict := {"allow": ${allow}, "deny": deny, "ask": ask} if is_object(input)\n\n${list('deny')}\n${list('ask')}`;
 }
 
 export function throwProblems(problems: readonly Problem[]): void {

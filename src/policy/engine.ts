@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module';
 import type { LoadedPolicy } from '@open-policy-agent/opa-wasm';
 import type { Builtin, BuiltinContext } from './builtins/contract.ts';
+import { nanoseconds } from './builtins/instant.ts';
+import { PatternCache } from './builtins/pattern-cache.ts';
 import { BuiltinFailure, parseTerm, printTerm, type Value } from './value.ts';
 
 /**
@@ -76,7 +78,7 @@ export class Engine {
 		this.#pages = Math.max(FIRST_PAGES, Math.floor(options.memory / PAGE));
 		this.#memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: this.#pages });
 		this.#bytes = Buffer.from(this.#memory.buffer);
-		this.#context = { now: () => nowOf(this.#input) };
+		this.#context = { now: () => nowOf(this.#input), patterns: new PatternCache() };
 		this.#table = [];
 		try {
 			const instance = this.#instantiate();
@@ -96,7 +98,7 @@ export class Engine {
 			this.#table = table;
 			this.entrypoints = new Map(Object.entries(loaded.entrypoints as Record<string, number>));
 			const base: number = loaded.baseHeapPtr;
-			loaded.setData(data.slice().buffer);
+			loaded.setData(new Uint8Array(data).buffer);
 			this.#data = loaded.dataAddr;
 			this.#heap = (loaded.dataHeapPtr + 15) & ~15;
 			this.#view();
@@ -242,14 +244,4 @@ function nowOf(input: string): bigint {
 	}
 	if (typeof time !== 'string') throw new BuiltinFailure('the input has no time');
 	return nanoseconds(time);
-}
-
-const RFC3339 = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/;
-
-/** RFC 3339 (§5.6) to nanoseconds since the epoch; throws BuiltinFailure. */
-export function nanoseconds(text: string): bigint {
-	const match = RFC3339.exec(text);
-	const milliseconds = match === null ? Number.NaN : Date.parse(`${match[1]}T${match[2]}${match[4]}`);
-	if (match === null || Number.isNaN(milliseconds)) throw new BuiltinFailure('no RFC 3339 time');
-	return BigInt(milliseconds) * 1_000_000n + BigInt((match[3] ?? '').padEnd(9, '0'));
 }

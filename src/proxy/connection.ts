@@ -14,20 +14,19 @@ export interface ConnectionLimits {
 /** Every connection that is open on one listener, before and after its agent is known. */
 export class Connections {
 	readonly #listener: string;
-	readonly #limits: ConnectionLimits;
-	readonly #pinned: Target | undefined;
 	readonly #sockets = new Set<Socket>();
 	readonly #conns = new Set<Conn>();
 	readonly #perAgent = new Map<string, number>();
 	readonly #count: (open: number) => void;
 	#next = 0;
 
-	constructor(listener: string, limits: ConnectionLimits, pinned: Target | undefined, count: (open: number) => void) {
+	constructor(listener: string, count: (open: number) => void) {
 		this.#listener = listener;
-		this.#limits = limits;
-		this.#pinned = pinned;
 		this.#count = count;
 	}
+
+	/** Set by the listener, which gets them from the configuration in force. */
+	limits: ConnectionLimits = { connections: 0, connectionsPerAgent: 0 };
 
 	get size(): number {
 		return this.#sockets.size;
@@ -35,7 +34,7 @@ export class Connections {
 
 	/** Counts an accepted socket; false when there are too many. */
 	accept(socket: Socket): boolean {
-		if (this.#sockets.size >= this.#limits.connections) return false;
+		if (this.#sockets.size >= this.limits.connections) return false;
 		this.#sockets.add(socket);
 		this.#count(this.#sockets.size);
 		socket.once('close', () => {
@@ -46,10 +45,10 @@ export class Connections {
 	}
 
 	/** Makes the Conn of an identified agent. Whoever asks for it says `gone` when the connection is over. */
-	identified(identity: Identity): Conn | Refused {
+	identified(identity: Identity, pinnedTarget?: Target): Conn | Refused {
 		const { id } = identity.agent;
 		const open = this.#perAgent.get(id) ?? 0;
-		if (open >= this.#limits.connectionsPerAgent) return refused('limit_exceeded', 'limits.connections_per_agent');
+		if (open >= this.limits.connectionsPerAgent) return refused('limit_exceeded', 'limits.connections_per_agent');
 		this.#perAgent.set(id, open + 1);
 		this.#next++;
 		const conn: Conn = Object.freeze({
@@ -57,7 +56,7 @@ export class Connections {
 			identity,
 			listener: this.#listener,
 			life: new Life(),
-			...(this.#pinned === undefined ? {} : { pinnedTarget: this.#pinned }),
+			...(pinnedTarget === undefined ? {} : { pinnedTarget }),
 		});
 		this.#conns.add(conn);
 		return conn;

@@ -10,7 +10,7 @@ import type { Dialler } from './dial.ts';
 import { AgentHandshakes, type TlsIdentity } from './handshake.ts';
 import { HttpServer, type HttpServerDeps } from './http-server.ts';
 import type { Entrance } from './listener.ts';
-import type { Upstream } from './route.ts';
+import { authorityText, type Upstream } from './route.ts';
 import { SessionDoor } from './session.ts';
 
 /** How the agents of one listener are known. */
@@ -67,8 +67,12 @@ export class HttpEntrance implements Entrance {
 		this.#handshakes?.renew();
 	}
 
+	get busy(): number {
+		return this.#server.busy;
+	}
+
 	drain(): void {
-		this.#server.closeIdle();
+		this.#server.drain();
 	}
 
 	close(): void {
@@ -109,7 +113,7 @@ export class SessionEntrance implements Entrance {
 		};
 		this.#door = new SessionDoor(
 			protocol,
-			{ authenticate: way, upstreamTls: upstream.config.tls !== undefined, credential: identity => deps.credential(identity), maxBuffered: deps.maxBuffered },
+			{ address: authorityText(upstream.target.host, upstream.target.port), authenticate: way, upstreamTls: upstream.config.tls !== undefined, credential: identity => deps.credential(identity), maxBuffered: deps.maxBuffered },
 			{
 				startAgentTls: (socket, unread, alpn, done) =>
 					handshakes(alpn).accept(socket, unread, result => {
@@ -123,7 +127,7 @@ export class SessionEntrance implements Entrance {
 						else done({ socket: result.socket, identity: result.identity, ...agreed });
 					}),
 				authenticate: (username, password) => recognition.token?.(username, password) ?? { cause: 'identity_invalid', detail: 'no token is taken here' },
-				makeConn: identity => deps.mayUse(identity) ?? (deps.draining() ? { cause: 'draining' } : connections.identified(identity)),
+				makeConn: identity => deps.mayUse(identity) ?? (deps.draining() ? { cause: 'draining' } : connections.identified(identity, upstream.target)),
 				decide: (conn, call, sections, done) =>
 					deps.calls.decide({ conn, target: upstream.target, phase: 'connect', call, sections, permit: 'session', observe: deps.observe }, decided => {
 						const { decision, permit } = decided;
@@ -153,6 +157,10 @@ export class SessionEntrance implements Entrance {
 
 	renew(): void {
 		for (const handshakes of this.#handshakes.values()) handshakes.renew();
+	}
+
+	get busy(): number {
+		return this.#door.size;
 	}
 
 	/** Sessions that are open go on until the drain is over. */

@@ -188,6 +188,11 @@ export class Exchange {
 		if (this.#response.destroyed) this.#finish();
 	}
 
+	/** Ends the connection behind this answer. */
+	closeAfter(): void {
+		this.#response.shouldKeepAlive = false;
+	}
+
 	/** Looks at the time limits; called every now and then. */
 	tick(now: number): void {
 		const { limits } = this.#deps;

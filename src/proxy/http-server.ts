@@ -42,6 +42,7 @@ export class HttpServer {
 	readonly #known = new WeakMap<Duplex, Known>();
 	readonly #exchanges = new Set<Exchange>();
 	readonly #ticker: NodeJS.Timeout;
+	#leaving = false;
 
 	constructor(deps: HttpServerDeps) {
 		this.#deps = deps;
@@ -57,8 +58,8 @@ export class HttpServer {
 			joinDuplicateHeaders: false,
 			rejectNonStandardBodyWrites: false,
 		});
-		// Half-open, because a client that has sent all it has may end its side and still wants the answer.
-		Object.assign(this.#server, { httpAllowHalfOpen: true, maxHeadersCount: 0 });
+		// An agent that ends its side has left, as for other proxies: waiting on for it would hide its abort from the upstream.
+		Object.assign(this.#server, { httpAllowHalfOpen: false, maxHeadersCount: 0 });
 		this.#server.on('request', (request, response) => this.#take(request, response));
 		this.#server.on('checkContinue', (request, response) => this.#take(request, response));
 		this.#server.on('checkExpectation', (request, response) => this.#take(request, response));
@@ -82,8 +83,15 @@ export class HttpServer {
 		this.#server.emit('connection', socket);
 	}
 
-	/** Lets idle connections go at once. */
-	closeIdle(): void {
+	/** Exchanges under way. */
+	get busy(): number {
+		return this.#exchanges.size;
+	}
+
+	/** Lets idle connections go at once, and the others behind the answer that is under way. */
+	drain(): void {
+		this.#leaving = true;
+		for (const exchange of this.#exchanges) exchange.closeAfter();
 		this.#server.closeIdleConnections();
 	}
 
@@ -95,7 +103,7 @@ export class HttpServer {
 
 	#admit(known: Known, identity: Identity, socket: Socket): void {
 		const refusal = this.#deps.mayUse(identity);
-		const conn = refusal ?? this.#deps.connections.identified(identity);
+		const conn = refusal ?? this.#deps.connections.identified(identity, this.#deps.door === undefined ? undefined : this.#deps.router.upstream(this.#deps.door)?.target);
 		if ('cause' in conn) {
 			known.refused = conn;
 			this.#deps.refusedConnection({ listener: this.#deps.listener, cause: conn.cause, detail: conn.detail ?? '', remote: socket.remoteAddress ?? '', claimed: identity.agent.id });
@@ -154,6 +162,7 @@ export class HttpServer {
 
 	#take(request: IncomingMessage, response: ServerResponse): void {
 		response.sendDate = false;
+		if (this.#leaving) response.shouldKeepAlive = false;
 		const opened = this.#open(request, (refusal, challenge) =>
 			refuseExchange(request, response, { cause: refusal.cause, reasons: [], detail: refusal.detail, decisionId: undefined, challenge, close: !challenge }),
 		);

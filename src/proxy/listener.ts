@@ -4,47 +4,78 @@ import { dirname } from 'node:path';
 import type { ListenerConfig } from '../config/schema.ts';
 import type { Cause, Refused } from '../model/cause.ts';
 import { refused } from '../model/cause.ts';
-import type { Connections } from './connection.ts';
+import type { ConnectionLimits, Connections } from './connection.ts';
 
 /** What a listener does with the sockets that it takes. */
 export interface Entrance {
 	accept(socket: Socket): void;
+	/** After a change of SVID or trust bundle: new handshakes use the new one. */
+	renew(): void;
+	/** What is under way: exchanges, sessions, tunnels. */
+	readonly busy: number;
 	/** Idle connections may go; what is under way goes on. */
 	drain(): void;
 	close(): void;
 }
 
-export interface ListenerDeps {
-	readonly config: ListenerConfig;
-	readonly connections: Connections;
+/** What a listener does, and by which limits; a reload changes it under an open socket. */
+export interface Duty {
 	readonly entrance: Entrance;
 	/** New connections per second. */
 	readonly rate: number;
-	refuse(refusal: Refused, socket: Socket): void;
+	readonly limits: ConnectionLimits;
 }
 
 /** A socket on which agents are accepted: counts, caps and paces what comes before anybody is known. */
 export class Listener {
 	readonly name: string;
-	readonly #deps: ListenerDeps;
+	readonly connections: Connections;
+	readonly #refuse: (refusal: Refused, socket: Socket) => void;
 	readonly #server: Server;
+	/** Of configurations before, while they still have connections. */
+	readonly #before = new Set<Entrance>();
+	#config: ListenerConfig;
+	#duty: Duty;
 	#tokens: number;
 	#filled = performance.now();
 
-	constructor(deps: ListenerDeps) {
-		this.name = deps.config.name;
-		this.#deps = deps;
-		this.#tokens = deps.rate;
+	constructor(config: ListenerConfig, duty: Duty & { readonly connections: Connections }, refuse: (refusal: Refused, socket: Socket) => void) {
+		this.name = config.name;
+		this.connections = duty.connections;
+		this.connections.limits = duty.limits;
+		this.#refuse = refuse;
+		this.#config = config;
+		this.#duty = duty;
+		this.#tokens = duty.rate;
 		this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }, socket => this.#accept(socket));
 	}
 
-	get connections(): Connections {
-		return this.#deps.connections;
+	get config(): ListenerConfig {
+		return this.#config;
+	}
+
+	get busy(): number {
+		let busy = this.#duty.entrance.busy;
+		for (const entrance of this.#before) busy += entrance.busy;
+		return busy;
+	}
+
+	/** New connections are served by this from now on; open ones go on as they were. */
+	change(config: ListenerConfig, duty: Duty): void {
+		this.#before.add(this.#duty.entrance);
+		this.#duty.entrance.drain();
+		this.#config = config;
+		this.#duty = duty;
+		this.connections.limits = duty.limits;
+	}
+
+	renew(): void {
+		this.#duty.entrance.renew();
 	}
 
 	/** Rejects with what stands in the way: the port is taken, the path is no socket, … */
 	async listen(): Promise<void> {
-		const { address, mode } = this.#deps.config;
+		const { address, mode } = this.#config;
 		if (address.kind === 'unix') await clearSocket(address.path);
 		await new Promise<void>((resolve, reject) => {
 			this.#server.once('error', reject);
@@ -69,14 +100,14 @@ export class Listener {
 	/** Takes no new connections and lets idle ones go. */
 	drain(): void {
 		this.#server.close();
-		this.#deps.entrance.drain();
+		for (const entrance of [...this.#before, this.#duty.entrance]) entrance.drain();
 	}
 
 	/** Ends everything that is still open. */
 	close(cause: Cause): void {
 		this.#server.close();
-		this.#deps.connections.end(cause);
-		this.#deps.entrance.close();
+		this.connections.end(cause);
+		for (const entrance of [...this.#before, this.#duty.entrance]) entrance.close();
 	}
 
 	#accept(socket: Socket): void {
@@ -85,21 +116,21 @@ export class Listener {
 			this.#turnAway(socket, 'limits.handshakes_per_second');
 			return;
 		}
-		if (!this.#deps.connections.accept(socket)) {
+		if (!this.connections.accept(socket)) {
 			this.#turnAway(socket, 'limits.connections');
 			return;
 		}
-		this.#deps.entrance.accept(socket);
+		this.#duty.entrance.accept(socket);
 	}
 
 	#turnAway(socket: Socket, limit: string): void {
-		this.#deps.refuse(refused('limit_exceeded', limit), socket);
+		this.#refuse(refused('limit_exceeded', limit), socket);
 		socket.resetAndDestroy();
 	}
 
 	/** A bucket of one second's worth of connections. */
 	#take(): boolean {
-		const { rate } = this.#deps;
+		const { rate } = this.#duty;
 		const now = performance.now();
 		this.#tokens = Math.min(rate, this.#tokens + ((now - this.#filled) / 1000) * rate);
 		this.#filled = now;

@@ -165,7 +165,8 @@ export class UpstreamConnection {
 					return;
 				}
 				handed = true;
-				callback(null, socket);
+				// undici, called back before it has returned, would wait for ever.
+				queueMicrotask(() => callback(null, socket));
 			},
 		});
 		this.client.on('disconnect', () => this.destroy());

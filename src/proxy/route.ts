@@ -24,9 +24,9 @@ export type Scheme = 'http' | 'https';
 export const defaultPort = (scheme: Scheme): number => (scheme === 'https' ? 443 : 80);
 
 /** `host` or `host:port` as a Host field carries it; the scheme's own port is left out. */
-export function authorityText(host: string, port: number, scheme: Scheme): string {
+export function authorityText(host: string, port: number, scheme?: Scheme): string {
 	const name = host.includes(':') ? `[${host}]` : host;
-	return port === defaultPort(scheme) ? name : `${name}:${port}`;
+	return scheme !== undefined && port === defaultPort(scheme) ? name : `${name}:${port}`;
 }
 
 export class Router {

@@ -4,7 +4,7 @@ import { type Cause, REFUSALS, type Refused, refused } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
 import type { SessionPermit } from '../model/permit.ts';
 import type { SessionEvent, SessionMachine } from '../protocols/contract.ts';
-import type { Decided, SessionDeps, SessionLimits } from './session.ts';
+import type { Decided, SessionDeps, SessionLimits } from './session-deps.ts';
 import { Flow, type FlowHost, type Question } from './session-flow.ts';
 
 type Step<Kind extends Question['kind']> = Extract<Question, { kind: Kind }>;

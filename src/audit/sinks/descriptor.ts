@@ -9,11 +9,12 @@ const RETRY_MS = 20;
 export function writeAll(fd: number, bytes: Uint8Array): Promise<void> {
 	return new Promise((resolve, reject) => {
 		const go = (at: number): void => {
-			if (at === bytes.length) return resolve();
 			write(fd, bytes, at, bytes.length - at, null, (error, wrote) => {
-				if (error === null) return go(at + wrote);
-				if (error.code !== 'EAGAIN') return reject(error);
-				setTimeout(go, RETRY_MS, at).unref();
+				if (error !== null) {
+					if (error.code === 'EAGAIN') setTimeout(go, RETRY_MS, at).unref();
+					else reject(error);
+				} else if (at + wrote === bytes.length) resolve();
+				else go(at + wrote);
 			});
 		};
 		go(0);

@@ -1,5 +1,4 @@
 import type { Identity } from '../../model/agent.ts';
-import type { Section } from '../../model/call.ts';
 import { type Cause, type Refused, refused } from '../../model/cause.ts';
 import type { SessionPermit } from '../../model/permit.ts';
 import type { Decision } from '../../model/verdict.ts';
@@ -17,6 +16,7 @@ import {
 } from './messages.ts';
 import { Opening, type OpeningOptions, type Progress } from './opening.ts';
 import { type RefusalWords, refusal } from './refusal.ts';
+import { sqlSection } from './section.ts';
 import { readFirst, type Startup } from './startup.ts';
 import { Tail } from './tail.ts';
 import { UpstreamAuth } from './upstream-auth.ts';
@@ -334,17 +334,3 @@ export class PostgresMachine implements SessionMachine {
 }
 
 const words = ({ cause, detail }: Refused): RefusalWords => ({ cause, detail });
-
-/** `input.sql` of a session's opening. */
-function sqlSection(database: string, user: string): Section {
-	return {
-		key: 'sql',
-		build(reads) {
-			const section: Record<string, string> = {};
-			if (reads.has('sql', 'dialect')) section['dialect'] = 'postgres';
-			if (reads.has('sql', 'database')) section['database'] = database;
-			if (reads.has('sql', 'user')) section['user'] = user;
-			return Object.keys(section).length === 0 ? undefined : { text: JSON.stringify(section), masks: [] };
-		},
-	};
-}

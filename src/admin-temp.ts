@@ -1,0 +1,1 @@
+export const openAdmin = async (..._args: unknown[]) => ({ sockets: () => [], close: async () => {} });

@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto';
+import { connect, createServer, type Socket } from 'node:net';
+
+/** Who is at the other end of a Unix socket, as the kernel noted it when the peer connected (unix(7), SO_PEERCRED). */
+export interface PeerCredentials {
+	readonly pid: number;
+	readonly uid: number;
+	readonly gid: number;
+}
+
+/** Undefined when the kernel does not say: then nobody is to be let in. */
+export type ReadPeerCredentials = (socket: Socket) => PeerCredentials | undefined;
+
+/** <asm-generic/socket.h>, which is what x86-64 and arm64 use. */
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+/** `struct ucred`: pid, uid and gid, 32 bits each, in the machine's byte order (these two are little-endian). */
+const UCRED_BYTES = 12;
+const ARCHITECTURES: ReadonlySet<string> = new Set(['x64', 'arm64']);
+/** Longest that the trial may take, milliseconds. */
+const PATIENCE = 5_000;
+
+/**
+ * Node has neither getsockopt nor a public way to the descriptor of a socket, so both are got round here, and tried on
+ * a connection to ourselves before anyone relies on it. Rejects, in words, where it does not work.
+ */
+export async function openPeerCredentials(): Promise<ReadPeerCredentials> {
+	if (process.platform !== 'linux' || !ARCHITECTURES.has(process.arch)) {
+		throw new Error(`peer credentials are not known on ${process.platform}/${process.arch}; use admin.control.address with operators`);
+	}
+	// Loaded only where a control socket is configured.
+	const { default: koffi } = await import('koffi');
+	const getsockopt: unknown = koffi.load(null).func('int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)');
+	if (typeof getsockopt !== 'function') throw new Error('getsockopt cannot be called');
+	const read: ReadPeerCredentials = socket => {
+		const fd = descriptorOf(socket);
+		if (fd === undefined) return undefined;
+		const value = Buffer.alloc(UCRED_BYTES);
+		const length = [UCRED_BYTES];
+		const result: unknown = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, value, length);
+		if (result !== 0 || length[0] !== UCRED_BYTES) return undefined;
+		const pid = value.readInt32LE(0);
+		// A peer of another pid namespace is pid 0, and still has its uid.
+		return pid < 0 ? undefined : { pid, uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };
+	};
+	await tryOut(read);
+	return read;
+}
+
+/** libuv's handle knows the descriptor; the property is Node's own and may go. */
+function descriptorOf(socket: Socket): number | undefined {
+	if (!('_handle' in socket)) return undefined;
+	const handle = socket._handle;
+	if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return undefined;
+	const { fd } = handle;
+	return typeof fd === 'number' && Number.isInteger(fd) && fd >= 0 ? fd : undefined;
+}
+
+/** Connects to ourselves over an abstract socket (unix(7)): what is read must be us. */
+async function tryOut(read: ReadPeerCredentials): Promise<void> {
+	const path = `\0sallyport-${randomBytes(16).toString('hex')}`;
+	const server = createServer();
+	const client = await new Promise<Socket>((resolve, reject) => {
+		server.once('error', reject);
+		server.listen(path, () => resolve(connect({ path })));
+	});
+	client.on('error', () => {});
+	try {
+		await new Promise<void>((resolve, reject) => {
+			const timer = setTimeout(() => reject(new Error('the kernel did not say who connects to a Unix socket')), PATIENCE);
+			server.on('connection', socket => {
+				const peer = read(socket);
+				socket.destroy();
+				// Anyone may connect to an abstract socket; only our own connection counts.
+				if (peer?.pid !== process.pid || peer.uid !== process.geteuid?.() || peer.gid !== process.getegid?.()) return;
+				clearTimeout(timer);
+				resolve();
+			});
+		});
+	} finally {
+		client.destroy();
+		server.close();
+	}
+}

@@ -1,0 +1,49 @@
+import { type Checkpoint, readCheckpoint } from './checkpoint.ts';
+import { readLines } from './reader.ts';
+import { type Trust, trusts } from './trust.ts';
+
+/** Checkpoints that somebody keeps apart from the directory they attest. */
+export interface Held {
+	/** The one that covers exactly up to this record. */
+	at(chain: string, seq: number): Checkpoint | undefined;
+	last(chain: string): Checkpoint | undefined;
+	readonly count: number;
+}
+
+/** From files of records such as sinks write; what is no checkpoint in them is passed over. Throws on a forged one. */
+export async function readHeld(paths: readonly string[], trust?: Trust): Promise<Held> {
+	const chains = new Map<string, Map<number, Checkpoint>>();
+	let count = 0;
+	for (const path of paths) {
+		await readLines(path, line => {
+			if (!line.includes('"checkpoint"')) return undefined;
+			const checkpoint = readCheckpoint(line);
+			if (checkpoint === undefined || checkpoint.signature === 'unsigned') return undefined;
+			if (checkpoint.signature === 'invalid')
+				throw new Error(`${path}: the checkpoint of record ${checkpoint.seq} was forged`);
+			if (trust !== undefined && trusts(trust, checkpoint) === undefined) {
+				throw new Error(`${path}: the checkpoint of record ${checkpoint.seq} is signed by a key that is not trusted`);
+			}
+			const chain = chains.get(checkpoint.chain) ?? new Map<number, Checkpoint>();
+			chains.set(checkpoint.chain, chain);
+			const other = chain.get(checkpoint.seq);
+			if (other !== undefined && other.hash !== checkpoint.hash) {
+				throw new Error(`${path}: two checkpoints of record ${checkpoint.seq} contradict one another`);
+			}
+			chain.set(checkpoint.seq, checkpoint);
+			count++;
+			return undefined;
+		});
+	}
+	return {
+		count,
+		at: (chain, seq) => chains.get(chain)?.get(seq),
+		last(chain) {
+			let last: Checkpoint | undefined;
+			for (const checkpoint of chains.get(chain)?.values() ?? []) {
+				if (last === undefined || checkpoint.seq > last.seq) last = checkpoint;
+			}
+			return last;
+		},
+	};
+}

@@ -1,0 +1,39 @@
+import { Command } from 'commander';
+import { startApp } from '../app.ts';
+import { loadConfig, problemText } from '../config/load.ts';
+
+export function runCommand(): Command {
+	return new Command('run')
+		.description('Run the sidecar. SIGHUP reads the configuration again, SIGTERM and SIGINT drain and stop.')
+		.option('--config <file>', 'configuration file', 'sallyport.yaml')
+		.addHelpText('after', '\nExample:\n  sallyport run --config sallyport.yaml')
+		.action(async ({ config: file }: { config: string }) => {
+			const loaded = loadConfig(file, process.env);
+			if ('problems' in loaded) {
+				for (const problem of loaded.problems) process.stderr.write(`${problemText(file, problem)}\n`);
+				process.exitCode = 2;
+				return;
+			}
+			try {
+				const app = await startApp(loaded.file, loaded.config, process.env);
+				const stop = (): void => {
+					// A second signal means now.
+					process.once('SIGTERM', () => process.exit(1));
+					process.once('SIGINT', () => process.exit(1));
+					void app.stop().then(
+						() => process.exit(0),
+						(error: Error) => {
+							process.stderr.write(`sallyport: ${error.message}\n`);
+							process.exit(1);
+						},
+					);
+				};
+				process.once('SIGTERM', stop);
+				process.once('SIGINT', stop);
+				process.on('SIGHUP', () => void app.reload());
+			} catch (error) {
+				process.stderr.write(`sallyport: ${(error as Error).message}\n`);
+				process.exit(1);
+			}
+		});
+}

@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { gunzip, gzip } from 'node:zlib';
+import { z } from 'zod';
+import { PHASES, type Phase } from '../model/call.ts';
+import { contractEntrypoint, packageEntrypoint } from './contract-module.ts';
+import { problem } from './problem.ts';
+import { readTar, type TarEntry, writeTar } from './tar.ts';
+import type { Shape } from './verdict.ts';
+
+/** Compiled policy bundles, `.tar.gz` as `opa build -t wasm` makes them: `.manifest`, `data.json`, `policy.wasm`. */
+
+const MAX_PACKED = 64 * 1024 * 1024;
+const MAX_UNPACKED = 256 * 1024 * 1024;
+const MAX_ENTRIES = 10_000;
+/** Of what we write into the manifest. */
+const METADATA_VERSION = 1;
+
+export interface PhaseEntry {
+	readonly entrypoint: string;
+	readonly shape: Shape;
+	/** Paths below `input` that the phase reads; undefined when that is not known. */
+	readonly reads: readonly (readonly string[])[] | undefined;
+}
+
+export interface Bundle {
+	readonly revision: string;
+	readonly wasm: Buffer;
+	/** Text of the data document. */
+	readonly data: Buffer;
+	/** The phases that it defines. */
+	readonly phases: ReadonlyMap<Phase, PhaseEntry>;
+	/** The whole archive. */
+	readonly archive: Buffer;
+}
+
+/** Paths that policy reads below `input`, by phase. */
+export type ReadPaths = Readonly<Partial<Record<Phase, readonly (readonly string[])[]>>>;
+
+const manifestSchema = z.object({
+	revision: z.string().max(256).optional(),
+	wasm: z.array(z.object({ entrypoint: z.string(), module: z.string() })).default([]),
+	metadata: z
+		.object({
+			sallyport: z
+				.object({
+					version: z.literal(METADATA_VERSION),
+					/** SHA-256 of the module that the reads were found for: they say nothing about another. */
+					module: z.string(),
+					reads: z.partialRecord(z.enum(['connect', 'request', 'response']), z.array(z.array(z.string()))),
+				})
+				.optional()
+				.catch(undefined),
+		})
+		.optional()
+		.catch(undefined),
+});
+
+export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Rejects with PolicyError. `path` is for the error's text. */
+export async function readBundle(archive: Buffer, path: string): Promise<Bundle> {
+	if (archive.length > MAX_PACKED) throw problem(`the bundle is larger than ${MAX_PACKED} bytes`, path);
+	let entries: ReadonlyMap<string, Buffer>;
+	try {
+		const unpacked = await promisify(gunzip)(archive, { maxOutputLength: MAX_UNPACKED });
+		entries = new Map(readTar(unpacked, { entries: MAX_ENTRIES }).map(entry => [entry.path, entry.bytes]));
+	} catch (error) {
+		throw problem(`not a policy bundle: ${error instanceof Error ? error.message : 'unreadable'}`, path);
+	}
+	const manifest = readManifest(entries.get('.manifest'), path);
+	const stray = [...entries.keys()].find(name => /(^|\/)data\.(json|ya?ml)$/.test(name) && name !== 'data.json');
+	if (stray !== undefined) throw problem(`data outside /data.json (${stray}): make the bundle by \`opa build\``, path);
+	const modules = new Set(manifest.wasm.map(entry => entry.module.replace(/^\/+/, '')));
+	const [name, ...others] = modules;
+	const wasm = name === undefined ? undefined : entries.get(name);
+	if (wasm === undefined || others.length > 0) {
+		throw problem('the bundle has not exactly one WebAssembly module: make it by `sallyport policy build` or `opa build -t wasm`', path);
+	}
+	const data = entries.get('data.json') ?? Buffer.from('{}');
+	refuseOwnData(data, path);
+
+	const entrypoints = new Set(manifest.wasm.map(entry => entry.entrypoint.replace(/^\/+/, '')));
+	const ours = manifest.metadata?.sallyport;
+	const reads = ours !== undefined && ours.module === sha256(wasm) ? ours.reads : undefined;
+	const phases = new Map<Phase, PhaseEntry>();
+	for (const phase of PHASES) {
+		const known = reads?.[phase];
+		if (entrypoints.has(contractEntrypoint(phase))) {
+			phases.set(phase, { entrypoint: contractEntrypoint(phase), shape: 'contract', reads: known });
+		} else if (entrypoints.has(packageEntrypoint(phase))) {
+			phases.set(phase, { entrypoint: packageEntrypoint(phase), shape: 'package', reads: known });
+		}
+	}
+	if (phases.size === 0) throw problem(`the bundle has no entry point that Sallyport asks for: ${PHASES.map(packageEntrypoint).join(', ')}`, path);
+	const revision = manifest.revision === undefined || manifest.revision === '' ? sha256(Buffer.concat([wasm, data])) : manifest.revision;
+	return { revision, wasm, data, phases, archive };
+}
+
+function readManifest(bytes: Buffer | undefined, path: string): z.output<typeof manifestSchema> {
+	if (bytes === undefined) throw problem('the bundle has no .manifest', path);
+	try {
+		return manifestSchema.parse(JSON.parse(bytes.toString('utf8')));
+	} catch {
+		throw problem('the .manifest of the bundle is malformed', path);
+	}
+}
+
+/** Base documents under `sallyport` would stand in for rules: data could allow. */
+function refuseOwnData(data: Buffer, path: string): void {
+	let document: unknown;
+	try {
+		document = JSON.parse(data.toString('utf8'));
+	} catch {
+		throw problem('the data document is not JSON', path);
+	}
+	if (typeof document !== 'object' || document === null || Array.isArray(document)) throw problem('the data document is not an object', path);
+	if (Object.hasOwn(document, 'sallyport')) throw problem('there is data under `sallyport`: only rules may stand there, or data could allow', path);
+}
+
+/** Puts what we know into the manifest of an archive that `opa build` made. */
+export async function annotate(archive: Buffer, revision: string, reads: ReadPaths): Promise<Buffer> {
+	const entries = readTar(await promisify(gunzip)(archive, { maxOutputLength: MAX_UNPACKED }), { entries: MAX_ENTRIES });
+	const manifest = entries.find(entry => entry.path === '.manifest');
+	const wasm = entries.find(entry => entry.path === 'policy.wasm');
+	if (manifest === undefined || wasm === undefined) throw problem('`opa build` gave no WebAssembly bundle');
+	const fields = JSON.parse(manifest.bytes.toString('utf8')) as Record<string, unknown>;
+	const sallyport = { version: METADATA_VERSION, module: sha256(wasm.bytes), reads };
+	const annotated: TarEntry = { path: '.manifest', bytes: Buffer.from(JSON.stringify({ ...fields, revision, metadata: { sallyport } })) };
+	const rest = entries.filter(entry => entry !== manifest).toSorted((a, b) => (a.path < b.path ? -1 : 1));
+	return await promisify(gzip)(writeTar([annotated, ...rest]), { level: 9 });
+}

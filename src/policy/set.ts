@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto';
+import { PHASES, type Phase, type Reads } from '../model/call.ts';
+import type { AgentPolicy, PolicySet } from '../model/ports.ts';
+import type { BundleRevision, Verdict } from '../model/verdict.ts';
+import type { Builtin } from './builtins/contract.ts';
+import type { Bundle } from './bundle.ts';
+import { Engine, ModuleRefused } from './engine.ts';
+import { problem } from './problem.ts';
+import { EVERYTHING, readsOf } from './reads.ts';
+import { failed, judge, type Malformed, readStatement, type Shape, type Statement, undefinedPhase } from './verdict.ts';
+
+/** Agents that are remembered with the bundles that apply to them. */
+const MAX_AGENTS = 10_000;
+/** Results that are remembered as read, by their text: most calls get one of a few. */
+const MAX_STATEMENTS = 512;
+const MAX_STATEMENT_LENGTH = 2048;
+
+/** A bundle with its engine, ready to judge. */
+export interface LoadedBundle {
+	readonly name: string;
+	readonly revision: string;
+	readonly bundle: Bundle;
+	readonly phases: ReadonlyMap<Phase, LoadedPhase>;
+	/** Bytes of WebAssembly memory. */
+	memory(): number;
+}
+
+interface LoadedPhase {
+	readonly reads: readonly (readonly string[])[] | undefined;
+	evaluate(input: string): Statement | Malformed;
+}
+
+/** Rejects with PolicyError when the module cannot be trusted to judge. `path` is for the error's text. */
+export async function loadBundle(
+	name: string,
+	bundle: Bundle,
+	path: string,
+	options: { readonly memory: number; readonly builtins: ReadonlyMap<string, Builtin> },
+): Promise<LoadedBundle> {
+	let engine: Engine;
+	try {
+		engine = new Engine(await WebAssembly.compile(bundle.wasm), bundle.data, options);
+	} catch (error) {
+		if (error instanceof ModuleRefused || error instanceof WebAssembly.CompileError) throw problem(error.message, path);
+		throw error;
+	}
+	const phases = new Map<Phase, LoadedPhase>();
+	for (const [phase, entry] of bundle.phases) {
+		const entrypoint = engine.entrypoints.get(entry.entrypoint);
+		if (entrypoint === undefined) throw problem(`the module has no entry point ${entry.entrypoint}`, path);
+		// Whoever asks for the time reads it, although no reference to the input says so.
+		const clock = engine.builtins.includes('time.now_ns');
+		const reads = entry.reads === undefined || !clock ? entry.reads : [...entry.reads, ['time']];
+		phases.set(phase, { reads, evaluate: evaluator(engine, entrypoint, entry.shape) });
+	}
+	return { name, revision: bundle.revision, bundle, phases, memory: () => engine.memory };
+}
+
+function evaluator(engine: Engine, entrypoint: number, shape: Shape): (input: string) => Statement | Malformed {
+	const known = new Map<string, Statement | Malformed>();
+	return input => {
+		// The contract module sees by itself whether the input could be read.
+		if (shape === 'package' && !isObjectText(input)) return { error: 'the input is not a JSON object' };
+		const evaluated = engine.evaluate(entrypoint, input);
+		if ('error' in evaluated) return evaluated;
+		const { raw } = evaluated;
+		const remembered = known.get(raw);
+		if (remembered !== undefined) return remembered;
+		const statement = readStatement(raw, shape);
+		if (raw.length <= MAX_STATEMENT_LENGTH) {
+			if (known.size >= MAX_STATEMENTS) known.clear();
+			known.set(raw, statement);
+		}
+		return statement;
+	};
+}
+
+function isObjectText(input: string): boolean {
+	try {
+		const value: unknown = JSON.parse(input);
+		return typeof value === 'object' && value !== null && !Array.isArray(value);
+	} catch {
+		return false;
+	}
+}
+
+/** One activated set; `appliesTo` says for which agents each bundle speaks. */
+export function policySet(loaded: readonly { readonly bundle: LoadedBundle; readonly appliesTo: (spiffeId: string) => boolean }[]): PolicySet {
+	const bundles = Object.freeze(loaded.map(({ bundle }) => Object.freeze({ name: bundle.name, revision: bundle.revision })));
+	const revision = createHash('sha256').update(JSON.stringify(bundles)).digest('hex');
+	const agents = new Map<string, AgentPolicy | undefined>();
+	/** Agents to whom the same bundles apply share one policy, and what is prepared for it. */
+	const policies = new Map<string, AgentPolicy>();
+	const find = (spiffeId: string): AgentPolicy | undefined => {
+		const applying = loaded.filter(entry => entry.appliesTo(spiffeId));
+		if (applying.length === 0) return undefined;
+		const key = applying.map(entry => entry.bundle.name).join(' ');
+		let policy = policies.get(key);
+		if (policy === undefined) {
+			policy = agentPolicy(applying.map(entry => entry.bundle));
+			policies.set(key, policy);
+		}
+		return policy;
+	};
+	return Object.freeze({
+		revision,
+		bundles,
+		forAgent: (spiffeId: string) => {
+			if (agents.has(spiffeId)) return agents.get(spiffeId);
+			const policy = find(spiffeId);
+			if (agents.size >= MAX_AGENTS) agents.clear();
+			agents.set(spiffeId, policy);
+			return policy;
+		},
+	});
+}
+
+export function agentPolicy(loaded: readonly LoadedBundle[]): AgentPolicy {
+	const bundles: readonly BundleRevision[] = Object.freeze(loaded.map(({ name, revision }) => Object.freeze({ name, revision })));
+	const reads = byPhase(phase => unionOfReads(loaded.flatMap(bundle => bundle.phases.get(phase) ?? [])));
+	const judges = byPhase(phase => loaded.flatMap(bundle => {
+		const found = bundle.phases.get(phase);
+		return found === undefined ? [] : [{ name: bundle.name, evaluate: found.evaluate }];
+	}));
+	return Object.freeze({
+		bundles,
+		reads: (phase: Phase) => reads[phase],
+		defines: (phase: Phase) => judges[phase].length > 0,
+		evaluate: (phase: Phase, input: string): Verdict => {
+			const asked = judges[phase];
+			if (asked.length === 0) return undefinedPhase(phase);
+			const start = performance.now();
+			const statements: Statement[] = [];
+			for (const { name, evaluate } of asked) {
+				const statement = evaluate(input);
+				if ('error' in statement) return failed(`${name}: ${statement.error}`, micros(start));
+				statements.push(statement);
+			}
+			return judge(statements, micros(start));
+		},
+	});
+}
+
+const micros = (start: number): number => Math.round((performance.now() - start) * 1000);
+
+const byPhase = <T>(make: (phase: Phase) => T): Readonly<Record<Phase, T>> =>
+	Object.fromEntries(PHASES.map(phase => [phase, make(phase)])) as Record<Phase, T>;
+
+function unionOfReads(phases: readonly LoadedPhase[]): Reads {
+	const paths: (readonly string[])[] = [];
+	for (const { reads } of phases) {
+		if (reads === undefined) return EVERYTHING;
+		paths.push(...reads);
+	}
+	return readsOf(paths);
+}

@@ -1,0 +1,106 @@
+import type { Socket } from 'node:net';
+import { type Cause, type Refused, refused } from '../model/cause.ts';
+import type { Conn } from '../model/conn.ts';
+import type { Reason } from '../model/verdict.ts';
+import { tunnelCall } from '../protocols/http/call.ts';
+import type { Head } from '../protocols/http/head.ts';
+import { httpRefusal } from '../protocols/http/refusal.ts';
+import type { Call } from './call.ts';
+import type { Dialler } from './dial.ts';
+import type { HttpDeps } from './http.ts';
+import type { Tunnels } from './tunnel.ts';
+
+export interface ConnectDeps extends HttpDeps {
+	readonly dialler: Dialler;
+	readonly tunnels: Tunnels;
+}
+
+const NO_REASONS: readonly Reason[] = [];
+
+/** How long a refused agent's socket stays so that the refusal arrives, milliseconds. */
+const LINGER_MS = 1000;
+
+/** One CONNECT: the opening of a tunnel is decided in phase `connect`; what is in it stays unknown (RFC 9110 §9.3.6). */
+export class ConnectExchange {
+	readonly #deps: ConnectDeps;
+	readonly #socket: Socket;
+	/** What came behind the head. */
+	readonly #early: Buffer;
+
+	constructor(deps: ConnectDeps, socket: Socket, early: Buffer) {
+		this.#deps = deps;
+		this.#socket = socket;
+		this.#early = early;
+	}
+
+	start(conn: Conn, head: Head | Refused): void {
+		const { router, calls } = this.#deps;
+		const named = !('cause' in head) && head.target.form === 'authority' ? head.target.authority : undefined;
+		const route = named === undefined ? { target: router.nowhere } : router.forTunnel(named.host, named.port);
+		let refusal = 'cause' in head ? head : named === undefined ? refused('undecodable', 'CONNECT without an authority') : undefined;
+		const { upstream } = route;
+		if (upstream !== undefined && upstream.config.protocol !== 'tcp' && upstream.config.tunnel !== 'allow') {
+			refusal ??= refused('tunnel_to_inspected', `the upstream ${upstream.name} speaks ${upstream.config.protocol}, which is inspected`);
+		}
+		calls.decide(
+			{
+				conn,
+				target: route.target,
+				phase: 'connect',
+				call: tunnelCall(route.target.host, route.target.port),
+				sections: [],
+				permit: 'session',
+				observe: this.#deps.observes(upstream),
+				...(refusal === undefined ? {} : { refused: refusal }),
+			},
+			call => {
+				if (call.permit === undefined) this.#refuse(call.decision?.cause ?? 'no_rule', call.decision?.reasons ?? NO_REASONS, call.detail, call.decision?.id, false);
+				else this.#dial(call);
+			},
+		);
+	}
+
+	/** Refused before there is a Conn. */
+	refuse(refusal: Refused, challenge: boolean): void {
+		this.#refuse(refusal.cause, NO_REASONS, refusal.detail, undefined, challenge);
+	}
+
+	#dial(call: Call): void {
+		const { permit } = call;
+		if (permit?.kind !== 'session') return;
+		const gone = (): void => {
+			abort();
+			call.end({ cause: 'agent_aborted' });
+		};
+		const release = call.life.onEnd(() => {
+			abort();
+			this.#socket.destroy();
+		});
+		this.#socket.once('close', gone);
+		const abort = this.#deps.dialler.dial(permit, result => {
+			this.#socket.removeListener('close', gone);
+			release();
+			if ('cause' in result) {
+				call.end({ cause: result.cause, ...(result.detail === undefined ? {} : { error: result.detail }) });
+				this.#refuse(result.cause, NO_REASONS, result.detail, permit.decisionId, false);
+				return;
+			}
+			this.#socket.write(`HTTP/1.1 200 Connection Established\r\nsallyport-decision-id: ${permit.decisionId}\r\n\r\n`);
+			this.#deps.tunnels.open({ socket: this.#socket, head: this.#early }, result.socket, permit, end => call.end({ cause: end.cause, sent: end.bytesSent, received: end.bytesReceived, ...(end.error === undefined ? {} : { error: end.error }) }));
+		});
+	}
+
+	#refuse(cause: Cause, reasons: readonly Reason[], detail: string | undefined, decisionId: string | undefined, challenge: boolean): void {
+		const socket = this.#socket;
+		if (socket.destroyed) return;
+		const { status, reason, headers, body } = httpRefusal(cause, decisionId, reasons, detail, challenge);
+		let text = `HTTP/1.1 ${status} ${reason}\r\n`;
+		for (let index = 0; index + 1 < headers.length; index += 2) text += `${headers[index]}: ${headers[index + 1]}\r\n`;
+		socket.end(`${text}connection: close\r\n\r\n${body}`);
+		// Reads on without looking: a socket closed with unread bytes resets the connection and takes the answer with it.
+		socket.on('data', () => {});
+		socket.resume();
+		const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+		socket.once('close', () => clearTimeout(timer));
+	}
+}

@@ -1,0 +1,231 @@
+import { readFileSync } from 'node:fs';
+import type { TLSSocket } from 'node:tls';
+import type { Config, ListenerConfig } from '../config/schema.ts';
+import type { Identity } from '../model/agent.ts';
+import type { Cause, Refused } from '../model/cause.ts';
+import type { Recorder } from '../model/ports.ts';
+import { compileListenerRules } from '../identity/listener-rules.ts';
+import { httpSections } from '../protocols/http/section.ts';
+import { sessionProtocol } from '../protocols/registry.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Checked } from './address.ts';
+import type { Calls } from './call.ts';
+import { Connections } from './connection.ts';
+import { credentialsOf } from './credentials.ts';
+import { Dialler } from './dial.ts';
+import { HttpEntrance, type Recognition, SessionEntrance } from './entrance.ts';
+import type { TlsIdentity } from './handshake.ts';
+import type { HttpDeps } from './http.ts';
+import { type Entrance, Listener } from './listener.ts';
+import { UpstreamPool } from './pool.ts';
+import { Router, type Upstream } from './route.ts';
+import { Tunnels } from './tunnel.ts';
+import { UpstreamContexts } from './upstream-tls.ts';
+
+/** What the proxy is given by app.ts. */
+export interface ProxyDeps {
+	readonly identity: TlsIdentity & {
+		ownId(): string;
+		clientTlsOptions(): { readonly cert: string; readonly key: string };
+		judgeUpstream(socket: TLSSocket, expected: string, trustBundlePem: string | undefined): Refused | undefined;
+	};
+	/** Who shows this token on this listener; undefined where it takes none. */
+	token(listener: string): ((username: string, password: string) => Identity | Refused) | undefined;
+	/** The one agent behind a Unix socket. */
+	agentOf(spiffeId: string): Identity;
+	readonly calls: Calls;
+	readonly recorder: Recorder;
+	readonly metrics: Metrics;
+	/** Sockets of Sallyport's beside the listeners: admin's. */
+	otherSockets(): readonly Checked[];
+}
+
+/** What is made anew for each configuration. */
+interface Setup {
+	readonly config: Config;
+	readonly router: Router;
+	readonly contexts: UpstreamContexts;
+	readonly dialler: Dialler;
+	readonly pool: UpstreamPool;
+	readonly tunnels: Tunnels;
+}
+
+/** The widest that a session machine may hold of one side, bytes. */
+const MAX_BUFFERED = 1024 * 1024;
+
+/** All listeners and what is behind them. A new configuration swaps what new connections get; open ones go on as they were. */
+export class Proxy {
+	readonly #deps: ProxyDeps;
+	readonly #listeners = new Map<string, Listener>();
+	/** Of configurations before, while they still have connections. */
+	readonly #old = new Set<Setup>();
+	#setup: Setup | undefined;
+	#draining = false;
+
+	constructor(deps: ProxyDeps) {
+		this.#deps = deps;
+	}
+
+	/** Puts a configuration into force. Rejects, and leaves everything as it was, when a socket or file is not to be had. */
+	async configure(config: Config): Promise<void> {
+		const setup = this.#makeSetup(config);
+		const fresh = new Map<string, Listener>();
+		const kept = new Map<Listener, { readonly config: ListenerConfig; readonly entrance: Entrance }>();
+		try {
+			for (const listener of config.listeners) {
+				const there = this.#listeners.get(listener.name);
+				const connections = there?.connections ?? new Connections(listener.name, open => this.#deps.metrics.connections.set({ listener: listener.name }, open));
+				const entrance = this.#makeEntrance(listener, setup, connections);
+				if (there !== undefined && sameAddress(there.config, listener)) kept.set(there, { config: listener, entrance });
+				else {
+					const made = new Listener(listener, { connections, entrance, rate: config.limits.handshakes_per_second, limits: limitsOf(listener, config) }, (refusal, socket) => this.#refuseSocket(listener.name, refusal, socket.remoteAddress));
+					await made.listen();
+					fresh.set(listener.name, made);
+				}
+			}
+		} catch (error) {
+			for (const made of fresh.values()) made.close('draining');
+			throw error;
+		}
+		const before = this.#setup;
+		this.#setup = setup;
+		for (const [listener, { config: changed, entrance }] of kept) listener.change(changed, { entrance, rate: config.limits.handshakes_per_second, limits: limitsOf(changed, config) });
+		for (const listener of this.#listeners.values()) if (!kept.has(listener)) listener.drain();
+		for (const name of [...this.#listeners.keys()]) if (!config.listeners.some(listener => listener.name === name)) this.#listeners.delete(name);
+		for (const [name, listener] of fresh) this.#listeners.set(name, listener);
+		if (before !== undefined) {
+			this.#old.add(before);
+			before.pool.retire();
+		}
+	}
+
+	/** After a change of SVID or trust bundle: new handshakes use it at once, pooled connections are not used again. */
+	renewIdentity(): void {
+		for (const listener of this.#listeners.values()) listener.renew();
+		this.#setup?.contexts.renew();
+		this.#setup?.pool.retire();
+	}
+
+	/** Judges open sessions and tunnels under the policy in force now, and ends those that it would not open. */
+	judgeAgain(): void {
+		for (const call of this.#deps.calls.sessions()) {
+			const cause = call.judgeAgain();
+			if (cause !== undefined) call.life.end(cause);
+		}
+	}
+
+	/** Name and place of each listener. */
+	listeners(): readonly { readonly name: string; readonly address: string; readonly connections: number }[] {
+		return [...this.#listeners.values()].map(listener => {
+			const { bound } = listener;
+			const address = bound === undefined ? '' : 'path' in bound ? `unix:${bound.path}` : `${bound.address.includes(':') ? `[${bound.address}]` : bound.address}:${bound.port}`;
+			return { name: listener.name, address, connections: listener.connections.size };
+		});
+	}
+
+	/** Takes nothing new; resolves when nothing is under way any more, or after `limit` milliseconds. */
+	async drain(limit: number): Promise<void> {
+		this.#draining = true;
+		for (const listener of this.#listeners.values()) listener.drain();
+		const deadline = performance.now() + limit;
+		while (this.#busy > 0 && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, 10));
+	}
+
+	close(cause: Cause): void {
+		for (const listener of this.#listeners.values()) listener.close(cause);
+		for (const setup of [...this.#old, this.#setup]) {
+			setup?.tunnels.end(cause);
+			setup?.pool.close();
+		}
+	}
+
+	get #busy(): number {
+		let busy = this.#deps.calls.open;
+		for (const listener of this.#listeners.values()) busy += listener.busy;
+		return busy;
+	}
+
+	#ownSockets(): readonly Checked[] {
+		const own: Checked[] = [...this.#deps.otherSockets()];
+		for (const listener of this.#listeners.values()) {
+			const { bound } = listener;
+			if (bound !== undefined && 'port' in bound) own.push(bound);
+		}
+		return own;
+	}
+
+	#makeSetup(config: Config): Setup {
+		const { identity, metrics } = this.#deps;
+		const router = new Router(config);
+		const bundles = new Map<string, string>();
+		for (const [name, { tls }] of Object.entries(config.upstreams)) if (tls?.trust_bundle !== undefined) bundles.set(name, readFileSync(tls.trust_bundle, 'utf8'));
+		const contexts = new UpstreamContexts({
+			upstream: name => router.upstream(name),
+			svid: () => identity.clientTlsOptions(),
+			judge: (socket, id, pem) => identity.judgeUpstream(socket, id, pem),
+			trustBundle: name => bundles.get(name),
+		});
+		const dialler = new Dialler({
+			own: { list: () => this.#ownSockets() },
+			limit: config.limits.dial,
+			addressOf: name => router.upstream(name)?.config.address,
+			tlsOf: permit => contexts.of(permit.target),
+		});
+		const pool = new UpstreamPool({
+			dialler,
+			maxIdle: config.limits.upstream_idle,
+			keepAlive: config.limits.upstream_keep_alive,
+			maxHeader: config.limits.header_bytes,
+			count: by => (by === 1 ? metrics.upstreamConnections.inc() : metrics.upstreamConnections.dec()),
+		});
+		return { config, router, contexts, dialler, pool, tunnels: new Tunnels({ session: config.limits.session, sessionIdle: config.limits.session_idle }) };
+	}
+
+	#makeEntrance(listener: ListenerConfig, setup: Setup, connections: Connections): Entrance {
+		const { calls, identity, metrics, recorder } = this.#deps;
+		const { config, router, dialler, pool, tunnels } = setup;
+		const recognition: Recognition = {
+			tls: identity,
+			token: this.#deps.token(listener.name),
+			as: typeof listener.authenticate === 'object' && 'as' in listener.authenticate ? this.#deps.agentOf(listener.authenticate.as) : undefined,
+		};
+		const observes = (upstream: Upstream | undefined): boolean => (upstream?.config.mode ?? config.policy.mode) === 'observe';
+		const common = {
+			connections,
+			calls,
+			dialler,
+			limits: config.limits,
+			mayUse: compileListenerRules({ agents: listener.agents, trustDomain: config.identity.trust_domain, operators: config.admin.control?.operators, ownId: () => identity.ownId() }),
+			refusedConnection: (record: Parameters<Recorder['refusedConnection']>[0]): void => {
+				metrics.refusedConnections.inc({ listener: record.listener, cause: record.cause });
+				recorder.refusedConnection(record);
+			},
+			draining: () => this.#draining,
+		};
+		const upstream = listener.upstream === undefined ? undefined : router.upstream(listener.upstream);
+		const protocol = upstream === undefined ? undefined : sessionProtocol(upstream.config.protocol);
+		if (upstream !== undefined && protocol !== undefined) {
+			return new SessionEntrance(listener, recognition, protocol, { ...common, upstream, observe: observes(upstream), maxBuffered: MAX_BUFFERED, credential: credentialsOf(upstream.config) });
+		}
+		const http: HttpDeps = {
+			calls,
+			pool,
+			router,
+			limits: config.limits,
+			section: httpSections({ headers: new Set(config.audit.mask.headers), query: new Set(config.audit.mask.query) }),
+			observes,
+			droppedTrailers: () => metrics.droppedTrailers.inc(),
+		};
+		return new HttpEntrance(listener, recognition, { ...http, ...common, tunnels, listener: listener.name, door: listener.upstream });
+	}
+
+	#refuseSocket(listener: string, refusal: Refused, remote: string | undefined): void {
+		this.#deps.metrics.refusedConnections.inc({ listener, cause: refusal.cause });
+		this.#deps.recorder.refusedConnection({ listener, cause: refusal.cause, detail: refusal.detail ?? '', remote: remote ?? '' });
+	}
+}
+
+const limitsOf = (listener: ListenerConfig, { limits }: Config) => ({ connections: listener.connections ?? limits.connections, connectionsPerAgent: limits.connections_per_agent });
+
+const sameAddress = (one: ListenerConfig, other: ListenerConfig): boolean => JSON.stringify([one.address, one.mode]) === JSON.stringify([other.address, other.mode]);
+

@@ -1,0 +1,11 @@
+import type { TestContext } from 'node:test';
+import { type Postgres, type PostgresOptions, startPostgres } from '../../scripts/postgres.ts';
+
+export type { Postgres } from '../../scripts/postgres.ts';
+
+/** A real Postgres for as long as the test runs. */
+export async function usePostgres(t: Pick<TestContext, 'after'>, options: PostgresOptions = {}): Promise<Postgres> {
+	const postgres = await startPostgres(options);
+	t.after(() => postgres.stop());
+	return postgres;
+}
