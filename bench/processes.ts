@@ -1,6 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** Processes on a core of their own, and what the kernel says that they cost. */
@@ -78,6 +78,18 @@ export async function answers(url: string): Promise<boolean> {
 	} catch {
 		return false;
 	}
+}
+
+/** Whether something accepts connections on a port of 127.0.0.1. */
+export function accepts(port: number): Promise<boolean> {
+	return new Promise(resolve => {
+		const socket = connect(port, '127.0.0.1');
+		socket.once('connect', () => {
+			socket.destroy();
+			resolve(true);
+		});
+		socket.once('error', () => resolve(false));
+	});
 }
 
 /** A TCP port of 127.0.0.1 that was free a moment ago. */

@@ -24,7 +24,7 @@ export async function countRecords(directory: string): Promise<Counted> {
 			for (;;) {
 				const end = data.indexOf(10, begin);
 				if (end < 0) break;
-				const type = TYPE.exec(data.latin1Slice(begin, Math.min(end, begin + HEAD)))?.[1];
+				const type = TYPE.exec(data.toString('latin1', begin, Math.min(end, begin + HEAD)))?.[1];
 				if (type === 'decision') decisions++;
 				else if (type === 'outcome') outcomes++;
 				begin = end + 1;

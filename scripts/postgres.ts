@@ -78,7 +78,9 @@ function ownerOfServer(): Owner {
 		const user = users.find(fields => fields[0] === name);
 		if (user !== undefined) return { uid: Number(user[2]), gid: Number(user[3]) };
 	}
-	throw new Error('Postgres does not run as root, and there is no user `postgres` or `nobody`: run this as another user.');
+	throw new Error(
+		'Postgres does not run as root, and there is no user `postgres` or `nobody`: run this as another user.',
+	);
 }
 
 function give(path: string, { uid, gid }: Owner): void {
@@ -125,7 +127,11 @@ async function linkLibraries(native: string): Promise<void> {
 }
 
 async function writeTls(data: string, tls: NonNullable<PostgresOptions['tls']>, owner: Owner): Promise<void> {
-	const files = { 'server.crt': tls.certificate, 'server.key': tls.key, ...(tls.ca === undefined ? {} : { 'ca.crt': tls.ca }) };
+	const files = {
+		'server.crt': tls.certificate,
+		'server.key': tls.key,
+		...(tls.ca === undefined ? {} : { 'ca.crt': tls.ca }),
+	};
 	for (const [name, text] of Object.entries(files)) {
 		const path = join(data, name);
 		await writeFile(path, text, { mode: 0o600 });

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { hostname } from 'node:os';
 import { openAudit } from './audit/audit.ts';
-import { openAdmin } from './admin-temp.ts';
+import { openAdmin } from './admin/admin.ts';
 import { loadConfig, type Problem } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import { parseSpiffeId } from './formats/spiffe-id.ts';
@@ -118,6 +118,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			secureContextOptions: listener => identity.secureContextOptions(listener),
 			identifyTls: socket => identity.identifyTls(socket),
 			ownId: () => identity.current().spiffeId.id,
+			trustAnchors: () => identity.trustAnchors(),
 			clientTlsOptions: () => identity.clientTlsOptions(),
 			judgeUpstream: (socket, expected, pem) => {
 				const bundle = pem === undefined ? undefined : bundleOf(expected, pem);

@@ -1,9 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Candidate, Running, Setting } from '../candidate.ts';
-import { freePort, startPinned, stopProcess, untilReady } from '../processes.ts';
+import { accepts, freePort, startPinned, stopProcess, untilReady } from '../processes.ts';
 import { candidateEnvironment, nodeProgram, ROOT } from '../program.ts';
 
 const SOURCE = join(import.meta.dirname, '..', 'peers', 'bare-node.ts');
@@ -37,15 +36,4 @@ export function bareNode(): Candidate {
 			};
 		},
 	};
-}
-
-function accepts(port: number): Promise<boolean> {
-	return new Promise(resolve => {
-		const socket = connect(port, '127.0.0.1');
-		socket.once('connect', () => {
-			socket.destroy();
-			resolve(true);
-		});
-		socket.once('error', () => resolve(false));
-	});
 }

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { run } from '../cache.ts';
 import type { Candidate, Running, Setting } from '../candidate.ts';
 import { TRUST_DOMAIN } from '../certificates.ts';
-import { countRecords } from '../records.ts';
-import { grantsData, GRANTS_REGO } from '../grants.ts';
-import { answers, freePort, startPinned, stopProcess, untilReady } from '../processes.ts';
+import { GRANTS_REGO, grantsData } from '../grants.ts';
+import { accepts, freePort, startPinned, stopProcess, untilReady } from '../processes.ts';
 import { candidateEnvironment, nodeProgram, ROOT } from '../program.ts';
+import { countRecords } from '../records.ts';
 
 export interface SallyportOptions {
 	readonly name: string;
@@ -30,7 +30,10 @@ export function sallyport(options: SallyportOptions): Candidate {
 		what: `Sallyport: every call decided (grants as data, ${grants.toLocaleString('en')} of them), decision and outcome recorded`,
 		async prepare() {
 			if (!sources && !built) {
-				const problem = run([nodeProgram(), join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json'], ROOT);
+				const problem = run(
+					[nodeProgram(), join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json'],
+					ROOT,
+				);
 				if (problem !== undefined) return { missing: `Sallyport is left out: \`npm run build\` fails. ${problem}` };
 			}
 			if (!existsSync(main)) return { missing: `Sallyport is left out: ${main} is not there.` };
@@ -49,7 +52,7 @@ export function sallyport(options: SallyportOptions): Candidate {
 			await writeFile(file, JSON.stringify(configuration(setting, port, health), undefined, '\t'));
 			const command = [nodeProgram(), '--disable-warning=ExperimentalWarning', ...flags, main, 'run', '--config', file];
 			const child = startPinned(setting.core, command, log, { cwd: setting.folder, env: candidateEnvironment() });
-			await untilReady(child, log, () => answers(`http://127.0.0.1:${health}/readyz`));
+			await untilReady(child, log, () => accepts(port));
 			const host = `crm.internal:${setting.upstreamPort}`;
 			return {
 				pid: child.pid ?? 0,
@@ -57,7 +60,8 @@ export function sallyport(options: SallyportOptions): Candidate {
 				async stop(requests) {
 					await stopProcess(child, 'SIGTERM', 40_000);
 					const { decisions, outcomes } = await countRecords(join(setting.folder, 'audit'));
-					if (decisions < requests) return `${requests} requests were measured, and only ${decisions} decisions recorded`;
+					if (decisions < requests)
+						return `${requests} requests were measured, and only ${decisions} decisions recorded`;
 					if (outcomes < requests) return `${requests} requests were measured, and only ${outcomes} outcomes recorded`;
 					return undefined;
 				},

@@ -78,6 +78,12 @@ export function boundOf(server: Server): Bound | undefined {
 	return typeof bound === 'string' ? { path: bound } : { address: bound.address, port: bound.port };
 }
 
+/** `127.0.0.1:17400`, `[::1]:17400`, `unix:/run/…`. */
+export function addressText(bound: Bound): string {
+	if ('path' in bound) return `unix:${bound.path}`;
+	return `${bound.address.includes(':') ? `[${bound.address}]` : bound.address}:${bound.port}`;
+}
+
 /** Sockets that are open, at most so many. The oldest goes when one more comes, so that no idle crowd keeps others out. */
 export class Crowd {
 	readonly #most: number;
@@ -97,8 +103,10 @@ export class Crowd {
 		socket.once('close', () => this.#sockets.delete(socket));
 	}
 
-	delete(socket: Socket): void {
-		this.#sockets.delete(socket);
+	/** No longer counts the connection of this peer: what wraps it counts elsewhere. node:tls names no raw socket. */
+	release(address: string | undefined, port: number | undefined): void {
+		if (port === undefined) return;
+		for (const socket of this.#sockets) if (socket.remotePort === port && socket.remoteAddress === address) this.#sockets.delete(socket);
 	}
 
 	destroy(): void {

@@ -13,7 +13,7 @@ import { openFeeds } from './sinks/registry.ts';
 import { spoolIo } from './spool.ts';
 import { makeDirectory, readDirectory, readSalt } from './start.ts';
 
-export type { SigningKey } from './checkpoint.ts';
+export { type SigningKey, signingKey } from './checkpoint.ts';
 export type { Audit, AuditDeps, AuditLog, AuditMetrics, AuditStatus } from './contract.ts';
 
 /** Takes the directory, repairs what a killed run left, and goes on with its chain. Throws when it cannot start. */

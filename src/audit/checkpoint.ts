@@ -1,4 +1,12 @@
-import { createHash, createPublicKey, type KeyObject, sign, verify, X509Certificate } from 'node:crypto';
+import {
+	createHash,
+	createPrivateKey,
+	createPublicKey,
+	type KeyObject,
+	sign,
+	verify,
+	X509Certificate,
+} from 'node:crypto';
 
 /**
  * Checkpoints: signed statements of where the chain stood.
@@ -12,6 +20,12 @@ import { createHash, createPublicKey, type KeyObject, sign, verify, X509Certific
 export interface SigningKey {
 	readonly key: KeyObject;
 	readonly certificates?: readonly Uint8Array[];
+}
+
+/** From PEM texts: a private key, and the chain of its certificate, leaf first. */
+export function signingKey(key: string, certificate: string): SigningKey {
+	const certificates = certificate.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
+	return { key: createPrivateKey(key), certificates: certificates.map(pem => new X509Certificate(pem).raw) };
 }
 
 export type SigningAlgorithm = 'ecdsa-sha256' | 'ecdsa-sha384' | 'ed25519' | 'rsa-pss-sha256';

@@ -10,7 +10,10 @@ export interface Held {
 	readonly count: number;
 }
 
-/** From files of records such as sinks write; what is no checkpoint in them is passed over. Throws on a forged one. */
+/**
+ * From files of records such as sinks write; what is no checkpoint in them is passed over. Throws on a forged one.
+ * An unsigned one counts unless signatures are asked for: that it was kept elsewhere is what it proves.
+ */
 export async function readHeld(paths: readonly string[], trust?: Trust): Promise<Held> {
 	const chains = new Map<string, Map<number, Checkpoint>>();
 	let count = 0;
@@ -18,7 +21,7 @@ export async function readHeld(paths: readonly string[], trust?: Trust): Promise
 		await readLines(path, line => {
 			if (!line.includes('"checkpoint"')) return undefined;
 			const checkpoint = readCheckpoint(line);
-			if (checkpoint === undefined || checkpoint.signature === 'unsigned') return undefined;
+			if (checkpoint === undefined) return undefined;
 			if (checkpoint.signature === 'invalid')
 				throw new Error(`${path}: the checkpoint of record ${checkpoint.seq} was forged`);
 			if (trust !== undefined && trusts(trust, checkpoint) === undefined) {

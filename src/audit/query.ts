@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type LineHead, lineHead, readLines } from './reader.ts';
+import { type LineHead, lineHead, readLinesIfThere } from './reader.ts';
 import { listSegments } from './segment.ts';
 
 /** A record as read; its form is docs/audit.md, but what is in a file is not trusted to have it. */
@@ -45,7 +45,7 @@ export async function queryDirectory(directory: string, question: Question): Pro
 	for (const segment of await listSegments(directory)) {
 		// Its last write lies before what is asked for; outcomes come after their decisions.
 		if (question.since !== undefined && segment.ended < question.since) continue;
-		await readLines(join(directory, segment.name), line => {
+		await readLinesIfThere(join(directory, segment.name), line => {
 			const head = lineHead(line);
 			if (head?.decisionId === undefined) return undefined;
 			if (head.type === 'outcome') {

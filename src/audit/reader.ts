@@ -61,6 +61,20 @@ export async function readLines(
 	}
 }
 
+/** As `readLines`, for a file that retention may delete meanwhile: then it counts as empty. */
+export async function readLinesIfThere(
+	path: string,
+	onLine: (line: Buffer, offset: number) => false | undefined,
+	options: ReadOptions = {},
+): Promise<ReadEnd> {
+	try {
+		return await readLines(path, onLine, options);
+	} catch (error) {
+		if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+		return { offset: 0, rest: 0, overlong: false };
+	}
+}
+
 /** How every record begins. */
 export interface LineHead {
 	readonly type: string;

@@ -8,8 +8,10 @@ const LONGEST = 64 * 1024;
 
 export function sqlForRecord(text: string, style: SqlStyle, masking: Masking): string {
 	if (style === 'digest') return masking.digest(text);
-	const shown = style === 'text' ? text : normalizeSql(text);
-	return shown.length > LONGEST ? `${shown.slice(0, LONGEST)} …` : shown;
+	// Cut first: reading a statement costs more the longer it is, and a literal that is cut in two does not show.
+	const part = text.length > LONGEST ? text.slice(0, LONGEST) : text;
+	const shown = style === 'text' ? part : normalizeSql(part);
+	return part === text || shown.endsWith(' …') ? shown : `${shown} …`;
 }
 
 const WORD_START = /[A-Za-z_\u0080-\uffff]/;

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readLines } from './reader.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readLinesIfThere } from './reader.ts';
 import { listSegments } from './segment.ts';
 
 /** How often a chain that is followed is looked at. */
@@ -21,19 +21,34 @@ export interface TailOptions {
 export async function tailDirectory(
 	directory: string,
 	options: TailOptions,
-	onLine: (line: Buffer) => undefined,
+	onLines: (lines: readonly Buffer[]) => Promise<void>,
 ): Promise<void> {
 	let at = await startOf(directory, options.last);
+	const stopped = (): boolean => options.signal?.aborted === true;
 	for (;;) {
-		const segments = await listSegments(directory);
-		for (const segment of segments) {
+		for (const segment of await listSegments(directory)) {
 			if (segment.first < at.segment) continue;
-			const from = segment.first === at.segment ? at.offset : 0;
-			if (from > segment.bytes) continue;
-			const end = await readLines(join(directory, segment.name), onLine, { from, to: segment.bytes });
-			at = { segment: segment.first, offset: end.offset };
+			at = { segment: segment.first, offset: segment.first === at.segment ? at.offset : 0 };
+			// A part at a time, so that a slow reader does not make everything wait in memory.
+			while (at.offset < segment.bytes && !stopped()) {
+				const lines: Buffer[] = [];
+				let bytes = 0;
+				const range = { from: at.offset, to: segment.bytes };
+				const end = await readLinesIfThere(
+					join(directory, segment.name),
+					line => {
+						lines.push(Buffer.from(line));
+						bytes += line.length;
+						return bytes < CHUNK ? undefined : false;
+					},
+					range,
+				);
+				if (lines.length === 0) break;
+				at = { segment: segment.first, offset: end.offset };
+				await onLines(lines);
+			}
 		}
-		if (!options.follow || options.signal?.aborted === true) return;
+		if (!options.follow || stopped()) return;
 		try {
 			await sleep(POLL_MS, undefined, options.signal === undefined ? {} : { signal: options.signal });
 		} catch {

@@ -145,12 +145,15 @@ export class Upkeep {
 			hash = lineHead(line)?.prev;
 			return false;
 		});
-		if (hash === undefined || outage.reason !== undefined) return;
+		if (hash === undefined || (outage.reason !== undefined && outage.reason !== 'limit')) return;
 		const segments = expired.map(({ name, first, bytes }) => ({ name, first, bytes }));
 		const detail = { segments, last: following.first - 1, hash };
-		this.#o.put('control', now, lines.control({ action: 'retention', operator: 'sallyport', detail }));
+		const record = spool.next;
+		const body = lines.control({ action: 'retention', operator: 'sallyport', detail });
+		// The record first: a deletion that no record names is a fault of the chain.
+		if (!spool.append('control', now, body)) return;
 		spool.flush();
-		if (outage.reason !== undefined) return;
+		if (spool.written.seq < record) return;
 		for (const segment of expired) await spool.drop(segment);
 		this.#o.deps.metrics.spoolBytes(spool.bytes);
 	}

@@ -19,6 +19,7 @@ export function certsCommand(write: (text: string) => void = text => process.std
 		.addHelpText('after', example('sallyport certs init --trust-domain example.org --dir certs'))
 		.action(async (options: Options & { readonly trustDomain: string }, command: Command) => {
 			const made = await attempt(command, initFolder(options.trustDomain, folder(options)));
+			if (made === undefined) return;
 			if (options.json === true) {
 				return print(write, {
 					trust_domain: made.trustDomain,
@@ -37,6 +38,7 @@ export function certsCommand(write: (text: string) => void = text => process.std
 		.addHelpText('after', example('sallyport certs issue spiffe://example.org/agents/researcher --ttl 24h'))
 		.action(async (id: string, options: Options, command: Command) => {
 			const made = await attempt(command, issueInFolder(id, folder(options)));
+			if (made === undefined) return;
 			if (options.json === true) return print(write, facts(made));
 			write(`${made.spiffeId}   ${made.certificate}   until ${iso(made.notAfter)}\n`);
 		});
@@ -68,16 +70,18 @@ const folder = ({ dir, ttl, force }: Options): FolderOptions => ({
 	force: force === true,
 });
 
-/** Status 2 for what the caller can mend, 1 for what failed. */
+/** Status 2 for what the caller can mend; 1, and undefined, for what failed. */
 async function attempt<Made extends object>(
 	command: Command,
 	work: Promise<Made | { readonly mistake: string }>,
-): Promise<Made> {
+): Promise<Made | undefined> {
 	let made: Made | { readonly mistake: string };
 	try {
 		made = await work;
 	} catch (error) {
-		return command.error(`error: ${error instanceof Error ? error.message : String(error)}`, { exitCode: 1 });
+		process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+		process.exitCode = 1;
+		return undefined;
 	}
 	if ('mistake' in made) return command.error(`error: ${made.mistake}`, { exitCode: 2 });
 	return made;

@@ -1,13 +1,42 @@
+import { parseSpiffeId } from '../formats/spiffe-id.ts';
+import { patternProblem } from '../formats/spiffe-pattern.ts';
 import type { Config } from './schema.ts';
 
 type Fail = (path: readonly (string | number)[], message: string) => void;
 
 /** What no single value shows: names that repeat, references that lead nowhere, combinations that make no sense. */
 export function check(config: Config, fail: Fail): void {
+	checkIds(config, fail);
 	checkPolicy(config, fail);
 	checkListeners(config, fail);
 	checkUpstreams(config, fail);
 	checkAdmin(config, fail);
+}
+
+/** Ids and patterns, which the schema knows by their shape only. */
+function checkIds(config: Config, fail: Fail): void {
+	const pattern = (text: string, path: readonly (string | number)[]): void => {
+		const problem = patternProblem(text);
+		if (problem !== undefined) fail(path, `is no pattern of SPIFFE IDs: ${problem}`);
+	};
+	const id = (text: string, path: readonly (string | number)[]): void => {
+		const parsed = parseSpiffeId(text);
+		if ('broken' in parsed) fail(path, `is no SPIFFE ID: ${parsed.broken}`);
+	};
+	const patterns = (list: readonly string[] | undefined, path: readonly (string | number)[]): void => list?.forEach((text, index) => pattern(text, [...path, index]));
+	config.policy.bundles?.forEach((bundle, index) => patterns(bundle.agents, ['policy', 'bundles', index, 'agents']));
+	config.listeners.forEach((listener, index) => {
+		patterns(listener.agents, ['listeners', index, 'agents']);
+		const { authenticate } = listener;
+		if (typeof authenticate !== 'object') return;
+		if ('as' in authenticate) id(authenticate.as, ['listeners', index, 'authenticate', 'as']);
+		else authenticate.token.agents.forEach((text, place) => id(text, ['listeners', index, 'authenticate', 'token', 'agents', place]));
+	});
+	for (const [name, upstream] of Object.entries(config.upstreams)) {
+		upstream.credentials?.forEach((entry, index) => patterns(entry.agents, ['upstreams', name, 'credentials', index, 'agents']));
+		if (upstream.tls?.spiffe_id !== undefined) id(upstream.tls.spiffe_id, ['upstreams', name, 'tls', 'spiffe_id']);
+	}
+	patterns(config.admin.control?.operators, ['admin', 'control', 'operators']);
 }
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
@@ -37,6 +66,9 @@ function checkListeners({ listeners, upstreams, identity }: Config, fail: Fail):
 		if ((listener.serves === undefined) === (listener.upstream === undefined)) fail(at(), 'expected either `serves` or `upstream`');
 		if (listener.upstream !== undefined && upstreams[listener.upstream] === undefined) fail(at('upstream'), `there is no upstream named ${listener.upstream}`);
 		if (listener.env !== undefined && listener.upstream === undefined) fail(at('env'), 'only a door has an address to hand out');
+		for (const key of ['user', 'database'] as const) {
+			if (listener[key] !== undefined && upstreams[listener.upstream ?? '']?.protocol !== 'postgres') fail(at(key), 'is for a door to postgres');
+		}
 		if (typeof authenticate !== 'object') return;
 		if ('as' in authenticate && address.kind !== 'unix') fail(at('authenticate', 'as'), 'only a Unix socket can be reached by one agent alone');
 		if ('token' in authenticate) {

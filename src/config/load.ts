@@ -23,8 +23,13 @@ type Path = readonly (string | number)[];
 
 const MAX_BYTES = 1024 * 1024;
 
+export interface LoadOptions {
+	/** Leave user names and passwords of upstreams unread: for commands that need neither and may not be able to. */
+	readonly withoutCredentials?: boolean;
+}
+
 /** Reads, resolves `{env}` and `{file}`, validates as a whole and freezes. Never throws. */
-export function loadConfig(file: string, env: NodeJS.ProcessEnv): Loaded {
+export function loadConfig(file: string, env: NodeJS.ProcessEnv, options: LoadOptions = {}): Loaded {
 	const whole = resolve(file);
 	let text: string;
 	try {
@@ -34,11 +39,11 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): Loaded {
 		const message = code === 'ENOENT' ? 'there is no such file; `sallyport init` makes one' : `cannot be read (${code})`;
 		return { file: whole, problems: [{ line: 0, column: 0, path: '', message }] };
 	}
-	return parseConfig(text, whole, env);
+	return parseConfig(text, whole, env, options);
 }
 
 /** As {@link loadConfig}, for text that is at hand. `file` gives the folder that paths are relative to. */
-export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv): Loaded {
+export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv, { withoutCredentials = false }: LoadOptions = {}): Loaded {
 	const lines = new LineCounter();
 	if (text.length > MAX_BYTES) return { file, problems: [{ line: 1, column: 1, path: '', message: 'larger than 1 MiB' }] };
 	const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, strict: true, version: '1.2' });
@@ -75,7 +80,8 @@ export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv):
 	});
 	if (found.length > 0) return { file, problems: found };
 	const raw: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
-	const resolved = resolveStrings(raw, [], directory, env, (path, message) => found.push(problem(path, message)));
+	const unread = (path: Path): boolean => withoutCredentials && path[0] === 'upstreams' && path[2] === 'credentials';
+	const resolved = resolveStrings(raw, [], { directory, env, unread, fail: (path, message) => found.push(problem(path, message)) });
 	if (found.length > 0) return { file, problems: found };
 
 	const result = schema.safeParse(resolved);
@@ -116,13 +122,26 @@ function expectation(issue: z.core.$ZodIssue): string {
 	return issue.message.replace(/^Invalid input: /, '').replace(/^Too small/, 'too small').replace(/^Too big/, 'too big');
 }
 
+interface Means {
+	readonly directory: string;
+	readonly env: NodeJS.ProcessEnv;
+	/** Whether the reference at this path stays unread. */
+	readonly unread: (path: Path) => boolean;
+	readonly fail: (path: Path, message: string) => void;
+}
+
+/** Stands for what was not read. */
+const UNREAD = '-';
+
 /** Replaces `{ env: NAME }` and `{ file: path }`, wherever they stand, by the string that they name. */
-function resolveStrings(value: unknown, path: Path, directory: string, env: NodeJS.ProcessEnv, fail: (path: Path, message: string) => void): unknown {
-	if (Array.isArray(value)) return value.map((item, index) => resolveStrings(item, [...path, index], directory, env, fail));
+function resolveStrings(value: unknown, path: Path, means: Means): unknown {
+	const { directory, env, fail } = means;
+	if (Array.isArray(value)) return value.map((item, index) => resolveStrings(item, [...path, index], means));
 	if (typeof value !== 'object' || value === null) return value;
 	const entries = Object.entries(value);
 	const [only] = entries;
 	if (entries.length === 1 && only !== undefined && typeof only[1] === 'string') {
+		if ((only[0] === 'env' || only[0] === 'file') && means.unread(path)) return UNREAD;
 		if (only[0] === 'env') {
 			const held = env[only[1]];
 			if (held !== undefined && held !== '') return held;
@@ -138,7 +157,7 @@ function resolveStrings(value: unknown, path: Path, directory: string, env: Node
 			}
 		}
 	}
-	return Object.fromEntries(entries.map(([key, item]) => [key, resolveStrings(item, [...path, key], directory, env, fail)]));
+	return Object.fromEntries(entries.map(([key, item]) => [key, resolveStrings(item, [...path, key], means)]));
 }
 
 /** `{ file: … }` in the list of sinks is a sink, everywhere else the name of a file that holds the string. */

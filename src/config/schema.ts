@@ -59,6 +59,8 @@ const listener = z.strictObject({
 	serves: z.enum(['http_proxy']).optional().describe('`http_proxy`: absolute-form requests and CONNECT.'),
 	upstream: z.string().optional().describe('Makes the listener a door to this upstream.'),
 	env: z.string().regex(/^[A-Z_][A-Z0-9_]*$/).optional().describe('Variable in which `exec` and `doors` give the address of this door.'),
+	user: z.string().min(1).max(63).optional().describe('Database user in that address, for a door to `postgres`; the last part of the agent\'s id when absent.'),
+	database: z.string().min(1).max(63).optional().describe('Database in that address, for a door to `postgres`.'),
 	authenticate: authenticate.default('mtls').describe('How an agent is known here.'),
 	agents: agents.optional().describe('Who may use this listener; every agent of the own trust domain when absent.'),
 	mode: z.number().int().min(0).max(0o777).default(0o660).describe('Mode of the Unix socket.'),

@@ -7,7 +7,7 @@ import { readSvidFiles, WATCH_TIMES, type WatchTimes, watchFiles } from './files
 import { Handshakes, judgeUpstream } from './handshake.ts';
 import type { When } from './path.ts';
 import type { SvidFacts } from './rules.ts';
-import { ServerTls } from './server-tls.ts';
+import { caPem, ServerTls } from './server-tls.ts';
 import { openSvid, type Svid } from './svid.ts';
 import type { Broken, TrustBundle } from './trust.ts';
 
@@ -40,6 +40,8 @@ export interface IdentitySource {
 	identifyTls(socket: TLSSocket): Identity | Refused;
 	/** Sallyport's certificate and key, to be shown to an upstream. */
 	clientTlsOptions(): { readonly cert: string; readonly key: string };
+	/** PEM of the CAs that agents are judged by; also the `ca` towards an upstream with an expected id and no bundle of its own. */
+	trustAnchors(): readonly string[];
 	/** Whether the upstream is who it must be; by the bundle given, or by those that agents are judged by. */
 	judgeUpstream(socket: TLSSocket, expected: string, bundle?: TrustBundle): SvidFacts | Refused;
 	/** Looks at the source now; resolves when what it holds is in force, or with why it is not. */
@@ -111,6 +113,10 @@ class FileSource implements IdentitySource {
 	clientTlsOptions(): { readonly cert: string; readonly key: string } {
 		const { certificate, key } = this.current();
 		return { cert: certificate, key };
+	}
+
+	trustAnchors(): readonly string[] {
+		return caPem(this.current().trustBundles);
 	}
 
 	judgeUpstream(socket: TLSSocket, expected: string, bundle?: TrustBundle): SvidFacts | Refused {

@@ -51,10 +51,10 @@ export async function keepToken(place: TokenPlace, now: number, rotate: number):
 				? { hash, created }
 				: { hash, created, previous: previous.text };
 		}
-		await replace(folder, '.previous', hash);
+		await replace(folder, '.previous', hash, now);
 	}
 	const token = randomBytes(32).toString('base64url');
-	await replace(folder, 'token', token);
+	await replace(folder, 'token', token, now);
 	return { hash: hashOf(token), created: now, ...(there === undefined ? {} : { previous: hashOf(there.text) }) };
 }
 
@@ -71,19 +71,21 @@ async function readOwn(path: string, shape: RegExp): Promise<{ text: string; mod
 		if (!facts.isFile() || facts.size > 64 || facts.uid !== process.geteuid?.() || (facts.mode & 0o022) !== 0)
 			return undefined;
 		const text = await file.readFile('latin1');
-		return shape.test(text) ? { text, modified: facts.mtimeMs } : undefined;
+		return shape.test(text) ? { text, modified: Math.round(facts.mtimeMs) } : undefined;
 	} finally {
 		await file.close();
 	}
 }
 
-async function replace(folder: string, name: string, text: string): Promise<void> {
+async function replace(folder: string, name: string, text: string, now: number): Promise<void> {
 	const { mode } = await stat(folder);
 	const temporary = join(folder, `.${name}.${randomBytes(6).toString('hex')}`);
 	try {
 		const file = await open(temporary, 'wx', 0o600);
 		try {
 			await file.writeFile(text);
+			// Its age is read from the file after a restart, by the same clock.
+			await file.utimes(now / 1000, now / 1000);
 			await file.sync();
 		} finally {
 			await file.close();

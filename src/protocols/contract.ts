@@ -8,7 +8,7 @@ export type Side = 'agent' | 'upstream';
 
 /**
  * What a session machine is told. After a step that wants an answer the machine is fed nothing else but that
- * answer, `closed`, `ended` and `tick`; bytes wait, bounded, with back-pressure on the socket.
+ * answer, `ended`, `tick` and a `closed` with an error; bytes and ends of streams wait, bounded, with back-pressure.
  */
 export type SessionEvent =
 	/** Always first. The identity is there already on a listener that knows its agent (`as`). */

@@ -40,6 +40,8 @@ export class Exchange {
 	#collecting = false;
 	#call: Call | undefined;
 	#forward: Forward | undefined;
+	/** Lets go of the call's life. */
+	#release: (() => void) | undefined;
 	#over = false;
 
 	constructor(deps: HttpDeps, conn: Conn, request: IncomingMessage, response: ServerResponse, head: Head, routed: Routed, strip: string | undefined, done: () => void) {
@@ -135,7 +137,7 @@ export class Exchange {
 				if (this.#over) decided.end({ cause: 'agent_aborted' });
 				else if (decided.permit === undefined) this.#refuse(decided.decision?.cause ?? 'no_rule', decided.decision?.reasons ?? [], decided.detail);
 				else {
-					decided.life.onEnd(cause => this.abort(cause));
+					this.#release = decided.life.onEnd(cause => this.abort(cause));
 					this.#send();
 				}
 			},
@@ -166,6 +168,7 @@ export class Exchange {
 	}
 
 	#ended(end: ForwardEnd): void {
+		this.#release?.();
 		this.#call?.end({ cause: end.cause, sent: end.sent, received: end.received, attempts: end.attempts, ...(end.status === 0 ? {} : { status: end.status }), ...(end.error === undefined ? {} : { error: end.error }) });
 		if (end.cause === 'completed') return;
 		if (end.silent && end.cause !== 'agent_aborted') this.#refuse(end.cause, [], end.error);

@@ -38,6 +38,9 @@ export interface ForwardDeps {
 // RFC 9110 §9.2.2: sending these twice is as good as once.
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 
+/** Last chunks up to this length go out in one write with the head. */
+const ONE_WRITE = 8192;
+
 /**
  * One permitted request on its way: takes or opens a connection, sends, and streams the answer back under
  * back-pressure. Ends once.
@@ -107,6 +110,7 @@ export class Forward implements Dispatcher.DispatchHandler {
 
 	/** Stops both sides; the cause is what the outcome says. */
 	abort(cause: Cause, error?: string): void {
+		if (this.#over) return;
 		this.#stopOpening?.();
 		const controller = this.#controller;
 		this.#finish(cause, error);
@@ -224,6 +228,8 @@ export class Forward implements Dispatcher.DispatchHandler {
 			}
 		}
 		if (this.#last === undefined) this.#response.end();
+		// node:http puts a string behind the head in one write, a Buffer in a second one.
+		else if (this.#last.length <= ONE_WRITE) this.#response.end(this.#last.toString('latin1'), 'latin1');
 		else this.#response.end(this.#last);
 		const connection = this.#connection;
 		this.#connection = undefined;

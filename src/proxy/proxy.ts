@@ -26,6 +26,7 @@ import { UpstreamContexts } from './upstream-tls.ts';
 export interface ProxyDeps {
 	readonly identity: TlsIdentity & {
 		ownId(): string;
+		trustAnchors(): readonly string[];
 		clientTlsOptions(): { readonly cert: string; readonly key: string };
 		judgeUpstream(socket: TLSSocket, expected: string, trustBundlePem: string | undefined): Refused | undefined;
 	};
@@ -162,6 +163,7 @@ export class Proxy {
 		const contexts = new UpstreamContexts({
 			upstream: name => router.upstream(name),
 			svid: () => identity.clientTlsOptions(),
+			trustAnchors: () => identity.trustAnchors(),
 			judge: (socket, id, pem) => identity.judgeUpstream(socket, id, pem),
 			trustBundle: name => bundles.get(name),
 		});

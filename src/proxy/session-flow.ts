@@ -43,6 +43,8 @@ export class Flow implements LineOwner {
 	#upstream: Line | undefined;
 	#permit: SessionPermit | undefined;
 	#asking = false;
+	/** Ends of streams that came with the last bytes before a question: they wait for the answer as bytes do. */
+	readonly #ends: Line[] = [];
 	#closing = false;
 	#gone = false;
 	#hard = false;
@@ -80,8 +82,6 @@ export class Flow implements LineOwner {
 	/** Takes the upstream's socket. */
 	connect(socket: Socket): void {
 		this.#upstream = new Line('upstream', socket, this);
-		// Closed while it was dialled: the late socket has no one to serve.
-		if (this.#closing) this.#upstream.destroy();
 	}
 
 	/** Begins with both sides there already; `head` is what the agent has sent. */
@@ -100,6 +100,11 @@ export class Flow implements LineOwner {
 	answer(event: SessionEvent): void {
 		this.#asking = false;
 		this.feed(event);
+		while (!this.#asking && !this.#closing) {
+			const line = this.#ends.shift();
+			if (line === undefined) return;
+			this.feed({ kind: 'closed', side: line.side });
+		}
 	}
 
 	feed(event: SessionEvent): void {
@@ -174,7 +179,8 @@ export class Flow implements LineOwner {
 	}
 
 	ended(line: Line): void {
-		this.feed({ kind: 'closed', side: line.side });
+		if (this.#asking) this.#ends.push(line);
+		else this.feed({ kind: 'closed', side: line.side });
 	}
 
 	drained(): void {

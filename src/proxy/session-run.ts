@@ -24,6 +24,8 @@ export class Session implements FlowHost {
 	#permit: SessionPermit | undefined;
 	#decided: Decided | undefined;
 	#askedToDecide = false;
+	#questions = 0;
+	#ended: Cause | undefined;
 	/** Takes back the question that is not answered yet. */
 	#abort: (() => void) | undefined;
 	#releases: (() => void)[] = [];
@@ -81,6 +83,7 @@ export class Session implements FlowHost {
 	}
 
 	closed(cause: Cause, error: string | undefined): void {
+		this.#ended = cause;
 		for (const release of this.#releases) release();
 		this.#abort?.();
 		this.#abort = undefined;
@@ -100,6 +103,17 @@ export class Session implements FlowHost {
 		this.#flow.answer(event);
 	}
 
+	/** True once, and only while the question that is asked now is the one that is open. */
+	#asked(): () => boolean {
+		const question = ++this.#questions;
+		let answered = false;
+		return () => {
+			const first = !answered && question === this.#questions && !this.#flow.closing;
+			answered = true;
+			return first;
+		};
+	}
+
 	/** Makes the Conn; refuses by itself, and answers undefined, if that may not be. */
 	#identified(identity: Identity): Conn | undefined {
 		const conn = this.#deps.makeConn(identity, this.#agentSocket);
@@ -113,9 +127,10 @@ export class Session implements FlowHost {
 	}
 
 	#agentTls({ alpn, unread }: Step<'startTls'>): void {
+		const open = this.#asked();
 		this.#flow.agent.handOver(socket => {
 			this.#deps.startAgentTls(socket, unread, alpn, result => {
-				if (this.#flow.closing) {
+				if (!open()) {
 					result.socket?.destroy();
 					return;
 				}
@@ -143,9 +158,10 @@ export class Session implements FlowHost {
 			this.#flow.close('unknown', 'internal: TLS with an upstream that was not dialled');
 			return;
 		}
+		const open = this.#asked();
 		line.handOver(socket => {
 			this.#deps.startUpstreamTls(permit, socket, alpn, result => {
-				if (this.#flow.closing) {
+				if (!open()) {
 					if ('socket' in result) result.socket.destroy();
 					return;
 				}
@@ -172,7 +188,7 @@ export class Session implements FlowHost {
 			const { decision, permit } = decided;
 			if (this.#flow.closing) {
 				// It went away meanwhile: what was permitted never happened, and its record says so.
-				if (permit !== undefined) this.#finish(decided, 'agent_aborted', undefined);
+				if (permit !== undefined) this.#finish(decided, this.#ended ?? 'agent_aborted', undefined);
 				return;
 			}
 			this.#decided = decided;
@@ -189,7 +205,12 @@ export class Session implements FlowHost {
 	}
 
 	#dial(permit: SessionPermit): void {
+		const open = this.#asked();
 		this.#abort = this.#deps.dial(permit, result => {
+			if (!open()) {
+				if ('socket' in result) result.socket.destroy();
+				return;
+			}
 			if (isRefused(result)) {
 				this.#answer({ kind: 'refused', refused: result });
 				return;
@@ -203,9 +224,13 @@ export class Session implements FlowHost {
 	}
 
 	#compute({ run }: Step<'compute'>): void {
+		const open = this.#asked();
+		const answer = (event: SessionEvent): void => {
+			if (open()) this.#answer(event);
+		};
 		run().then(
-			result => this.#answer({ kind: 'computed', result }),
-			() => this.#answer({ kind: 'refused', refused: refused('upstream_unreachable', 'a computation failed') }),
+			result => answer({ kind: 'computed', result }),
+			() => answer({ kind: 'refused', refused: refused('upstream_unreachable', 'a computation failed') }),
 		);
 	}
 

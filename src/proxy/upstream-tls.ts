@@ -9,6 +9,8 @@ export interface UpstreamTlsDeps {
 	upstream(name: string): Upstream | undefined;
 	/** Sallyport's own certificate and key. */
 	svid(): { readonly cert: string; readonly key: string };
+	/** PEM CAs of the own trust bundles. */
+	trustAnchors(): readonly string[];
 	/** Judges the SVID of an upstream that must have this id; by the named trust bundle, or the own one. */
 	judge(socket: TLSSocket, spiffeId: string, trustBundlePem: string | undefined): Refused | undefined;
 	/** PEM texts of the trust bundles that upstreams name, by upstream. */
@@ -53,10 +55,12 @@ export class UpstreamContexts {
 		const key = upstream?.name ?? '';
 		let context = this.#contexts.get(key);
 		if (context === undefined) {
-			const ca = upstream === undefined ? undefined : this.#deps.trustBundle(upstream.name);
+			// A SPIFFE ID is judged by the own trust bundle unless another is named, a host name by the system's roots.
+			const named = upstream === undefined ? undefined : this.#deps.trustBundle(upstream.name)?.split(/(?<=-----END CERTIFICATE-----)/);
+			const ca = named ?? (upstream?.config.tls?.spiffe_id === undefined ? undefined : this.#deps.trustAnchors());
 			context = createSecureContext({
 				minVersion: 'TLSv1.2',
-				...(ca === undefined ? {} : { ca }),
+				...(ca === undefined ? {} : { ca: [...ca], allowPartialTrustChain: true }),
 				...(upstream?.config.tls?.present_svid ? this.#deps.svid() : {}),
 			});
 			this.#contexts.set(key, context);

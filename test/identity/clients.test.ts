@@ -43,7 +43,17 @@ for (const version of ['1.2', '1.3']) {
 	test(`curl, TLS ${version}, with an SVID over an intermediate`, async t => {
 		const at = await folder(t, leaf(issuing), issuing);
 		const server = await trialServer(t, svid);
-		const args = ['-sS', '--noproxy', '*', '--cacert', join(at, 'ca.pem'), '--cert', join(at, 'agent.pem'), '--key', join(at, 'agent.key')];
+		const args = [
+			'-sS',
+			'--noproxy',
+			'*',
+			'--cacert',
+			join(at, 'ca.pem'),
+			'--cert',
+			join(at, 'agent.pem'),
+			'--key',
+			join(at, 'agent.key'),
+		];
 		const [seen, { status, out }] = await Promise.all([
 			server.next(),
 			run('curl', [...args, `--tlsv${version}`, '--tls-max', version, `https://localhost:${server.port}/`]),
@@ -59,7 +69,18 @@ test('curl without a certificate finishes the handshake, so that it can be told 
 	const server = await trialServer(t, svid);
 	const [seen, { status, out }] = await Promise.all([
 		server.next(),
-		run('curl', ['-sS', '--noproxy', '*', '--cacert', join(at, 'ca.pem'), '-o', '/dev/null', '-w', '%{http_code}', `https://localhost:${server.port}/`]),
+		run('curl', [
+			'-sS',
+			'--noproxy',
+			'*',
+			'--cacert',
+			join(at, 'ca.pem'),
+			'-o',
+			'/dev/null',
+			'-w',
+			'%{http_code}',
+			`https://localhost:${server.port}/`,
+		]),
 	]);
 	assert.deepEqual([status, out], [0, '204']);
 	assert.match(show(seen), /^identity_missing/);
@@ -70,7 +91,18 @@ test('curl with a certificate of another CA finishes it too', async t => {
 	const server = await trialServer(t, svid);
 	const [seen, { status }] = await Promise.all([
 		server.next(),
-		run('curl', ['-sS', '--noproxy', '*', '--cacert', join(at, 'ca.pem'), '--cert', join(at, 'agent.pem'), '--key', join(at, 'agent.key'), `https://localhost:${server.port}/`]),
+		run('curl', [
+			'-sS',
+			'--noproxy',
+			'*',
+			'--cacert',
+			join(at, 'ca.pem'),
+			'--cert',
+			join(at, 'agent.pem'),
+			'--key',
+			join(at, 'agent.key'),
+			`https://localhost:${server.port}/`,
+		]),
 	]);
 	assert.equal(status, 0);
 	assert.match(show(seen), /^identity_invalid/);
@@ -81,7 +113,24 @@ for (const version of ['-tls1_2', '-tls1_3']) {
 		const at = await folder(t, leaf(issuing), issuing);
 		const server = await trialServer(t, svid);
 		const session = join(at, 'session');
-		const args = ['s_client', '-connect', `127.0.0.1:${server.port}`, '-servername', 'localhost', version, '-CAfile', join(at, 'ca.pem'), '-cert', join(at, 'agent.pem'), '-cert_chain', join(at, 'agent.pem'), '-key', join(at, 'agent.key'), '-ign_eof', '-verify_return_error'];
+		const args = [
+			's_client',
+			'-connect',
+			`127.0.0.1:${server.port}`,
+			'-servername',
+			'localhost',
+			version,
+			'-CAfile',
+			join(at, 'ca.pem'),
+			'-cert',
+			join(at, 'agent.pem'),
+			'-cert_chain',
+			join(at, 'agent.pem'),
+			'-key',
+			join(at, 'agent.key'),
+			'-ign_eof',
+			'-verify_return_error',
+		];
 		const [first, made] = await Promise.all([server.next(), run('openssl', [...args, '-sess_out', session])]);
 		assert.equal(show(first), AGENT, made.out);
 		const [again, resumed] = await Promise.all([server.next(), run('openssl', [...args, '-sess_in', session])]);
@@ -95,7 +144,20 @@ test('renegotiation is refused', async t => {
 	const server = await trialServer(t, svid);
 	server.server.removeAllListeners('secureConnection');
 	server.server.on('secureConnection', socket => socket.on('error', () => {}).resume());
-	const child = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${server.port}`, '-tls1_2', '-cert', join(at, 'agent.pem'), '-key', join(at, 'agent.key')], { stdio: 'pipe' });
+	const child = spawn(
+		'openssl',
+		[
+			's_client',
+			'-connect',
+			`127.0.0.1:${server.port}`,
+			'-tls1_2',
+			'-cert',
+			join(at, 'agent.pem'),
+			'-key',
+			join(at, 'agent.key'),
+		],
+		{ stdio: 'pipe' },
+	);
 	let out = '';
 	const ended = new Promise<void>(resolve => child.on('close', () => resolve()));
 	for (const stream of [child.stdout, child.stderr]) {

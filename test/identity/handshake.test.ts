@@ -3,7 +3,21 @@ import { test } from 'node:test';
 import { OID } from '../../src/formats/der-certificate.ts';
 import { keyToPem, type Minted } from '../../src/identity/mint.ts';
 import { basicConstraints, extendedKeyUsage } from '../../src/identity/mint-extensions.ts';
-import { AGENT, bundleOf, bundlesOf, ca, HOUR, leaf, leafOf, NOW, pem, sallyport, show, trialServer, visit } from './pki.ts';
+import {
+	AGENT,
+	bundleOf,
+	bundlesOf,
+	ca,
+	HOUR,
+	leaf,
+	leafOf,
+	NOW,
+	pem,
+	sallyport,
+	show,
+	trialServer,
+	visit,
+} from './pki.ts';
 
 /** Real handshakes over loopback, in both versions of TLS. */
 
@@ -19,14 +33,41 @@ const CASES: readonly [name: string, chain: readonly Minted[], expected: RegExp]
 	['a good SVID', [leaf(root)], new RegExp(`^${AGENT}$`)],
 	['one over an intermediate', [leaf(issuing), issuing], new RegExp(`^${AGENT}$`)],
 	['one over two intermediates', [leaf(second), second, issuing], new RegExp(`^${AGENT}$`)],
-	['one over two intermediates, mixed up, with the root', [leaf(second), root, issuing, second], new RegExp(`^${AGENT}$`)],
+	[
+		'one over two intermediates, mixed up, with the root',
+		[leaf(second), root, issuing, second],
+		new RegExp(`^${AGENT}$`),
+	],
 	['nothing', [], /^identity_missing/],
 	['a missing intermediate', [leaf(issuing)], /^identity_invalid: .*not issued by a CA/],
-	['two URI names', [leaf(root, { names: [{ kind: 'uri', value: AGENT }, { kind: 'uri', value: `${AGENT}2` }] })], /^identity_invalid: .*2 URI names/],
-	['one that is no SPIFFE ID', [leaf(root, { names: [{ kind: 'uri', value: 'https://example.org/' }] })], /^identity_invalid: .*scheme/],
+	[
+		'two URI names',
+		[
+			leaf(root, {
+				names: [
+					{ kind: 'uri', value: AGENT },
+					{ kind: 'uri', value: `${AGENT}2` },
+				],
+			}),
+		],
+		/^identity_invalid: .*2 URI names/,
+	],
+	[
+		'one that is no SPIFFE ID',
+		[leaf(root, { names: [{ kind: 'uri', value: 'https://example.org/' }] })],
+		/^identity_invalid: .*scheme/,
+	],
 	['no names', [leaf(root, { names: null })], /^identity_invalid: .*no URI name/],
-	['a CA certificate', [leaf(root, { basicConstraints: basicConstraints(true) })], /^identity_invalid: .*CA certificate/],
-	['serverAuth only', [leaf(root, { extendedKeyUsage: extendedKeyUsage([OID.serverAuth]) })], /^identity_invalid: .*clientAuth/],
+	[
+		'a CA certificate',
+		[leaf(root, { basicConstraints: basicConstraints(true) })],
+		/^identity_invalid: .*CA certificate/,
+	],
+	[
+		'serverAuth only',
+		[leaf(root, { extendedKeyUsage: extendedKeyUsage([OID.serverAuth]) })],
+		/^identity_invalid: .*clientAuth/,
+	],
 	['an expired one', [leaf(root, {}, { notBefore: NOW - 2 * HOUR, notAfter: NOW - HOUR })], /^identity_expired/],
 	['one of tomorrow', [leaf(root, {}, { notBefore: NOW + HOUR, notAfter: NOW + 2 * HOUR })], /^identity_expired/],
 	['one of another CA', [leaf(other)], /^identity_invalid: .*not issued by a CA/],
@@ -40,7 +81,10 @@ for (const version of VERSIONS) {
 			const server = await trialServer(t, svid);
 			const [agent] = chain;
 			const shown = agent === undefined ? {} : { cert: pem(...chain), key: keyToPem(agent.key) };
-			const [seen] = await Promise.all([server.next(), visit(server.port, { ca: pem(root), minVersion: version, maxVersion: version, ...shown })]);
+			const [seen] = await Promise.all([
+				server.next(),
+				visit(server.port, { ca: pem(root), minVersion: version, maxVersion: version, ...shown }),
+			]);
 			assert.match(show(seen), expected);
 			assert.equal(seen.protocol, version);
 		});
@@ -50,7 +94,10 @@ for (const version of VERSIONS) {
 test('the identity says mtls, the serial, and until when', async t => {
 	const server = await trialServer(t, svid);
 	const agent = leaf(root);
-	const [{ judged }] = await Promise.all([server.next(), visit(server.port, { ca: pem(root), cert: pem(agent), key: keyToPem(agent.key) })]);
+	const [{ judged }] = await Promise.all([
+		server.next(),
+		visit(server.port, { ca: pem(root), cert: pem(agent), key: keyToPem(agent.key) }),
+	]);
 	if ('cause' in judged) assert.fail(judged.detail);
 	assert.equal(judged.authentication, 'mtls');
 	assert.match(judged.serial ?? '', /^[0-9A-F]{32}$/);
@@ -68,7 +115,10 @@ test('with several bundles OpenSSL knows all CAs, and still each counts for its 
 		[leafOf(root, 'spiffe://other.org/agents/a'), /^identity_invalid/],
 	];
 	for (const [agent, expected] of cases) {
-		const [seen] = await Promise.all([server.next(), visit(server.port, { ca: pem(root), cert: pem(agent), key: keyToPem(agent.key) })]);
+		const [seen] = await Promise.all([
+			server.next(),
+			visit(server.port, { ca: pem(root), cert: pem(agent), key: keyToPem(agent.key) }),
+		]);
 		assert.match(show(seen), expected);
 	}
 });
@@ -82,7 +132,10 @@ test('the skew lets in what OpenSSL calls expired, and only that', async t => {
 		[leaf(other, {}, times), /^identity_invalid/],
 	];
 	for (const [agent, expected] of cases) {
-		const [seen] = await Promise.all([server.next(), visit(server.port, { ca: pem(root), cert: pem(agent), key: keyToPem(agent.key) })]);
+		const [seen] = await Promise.all([
+			server.next(),
+			visit(server.port, { ca: pem(root), cert: pem(agent), key: keyToPem(agent.key) }),
+		]);
 		assert.match(show(seen), expected);
 	}
 });
@@ -91,7 +144,12 @@ test('TLS 1.1 and ciphers without forward secrecy find no door', async t => {
 	const server = await trialServer(t, svid);
 	const agent = leaf(root);
 	const shown = { ca: pem(root), cert: pem(agent), key: keyToPem(agent.key) };
-	const old = await visit(server.port, { ...shown, minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' });
+	const old = await visit(server.port, {
+		...shown,
+		minVersion: 'TLSv1.1',
+		maxVersion: 'TLSv1.1',
+		ciphers: 'DEFAULT:@SECLEVEL=0',
+	});
 	assert.ok(old.error);
 	const weak = await visit(server.port, { ...shown, maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA' });
 	assert.ok(weak.error);

@@ -1,8 +1,8 @@
-import { connect, createServer, type ConnectionOptions, type Server, type TLSSocket } from 'node:tls';
 import type { TestContext } from 'node:test';
+import { type ConnectionOptions, connect, createServer, type Server, type TLSSocket } from 'node:tls';
 import { OID } from '../../src/formats/der-certificate.ts';
 import { Handshakes } from '../../src/identity/handshake.ts';
-import { type CertificateOrder, certificatesToPem, keyToPem, mint, type Minted } from '../../src/identity/mint.ts';
+import { type CertificateOrder, certificatesToPem, keyToPem, type Minted, mint } from '../../src/identity/mint.ts';
 import {
 	basicConstraints,
 	type CertificateExtension,
@@ -38,7 +38,8 @@ export interface LeafParts {
 const given = <Value>(value: Value | null | undefined, otherwise: Value): Value | undefined =>
 	value === undefined ? otherwise : value === null ? undefined : value;
 
-const present = (extensions: Extensions): CertificateExtension[] => extensions.filter(extension => extension !== undefined);
+const present = (extensions: Extensions): CertificateExtension[] =>
+	extensions.filter(extension => extension !== undefined);
 
 export function leafExtensions(parts: LeafParts = {}): CertificateExtension[] {
 	const names = given(parts.names, [{ kind: 'uri', value: AGENT }] as const);
@@ -109,11 +110,10 @@ export function sallyport(root: Minted): Svid {
 			{ kind: 'dns', value: 'localhost' },
 		],
 	});
-	const svid = openSvid(
-		{ certificate: pem(own), key: keyToPem(own.key), trustBundle: pem(root) },
-		'example.org',
-		{ now: NOW, skew: 0 },
-	);
+	const svid = openSvid({ certificate: pem(own), key: keyToPem(own.key), trustBundle: pem(root) }, 'example.org', {
+		now: NOW,
+		skew: 0,
+	});
 	if ('broken' in svid) throw new Error(svid.broken);
 	return svid;
 }
@@ -146,7 +146,11 @@ export async function trialServer(
 	const waiting: ((seen: Seen) => void)[] = [];
 	server.on('secureConnection', (socket: TLSSocket) => {
 		socket.on('error', () => {});
-		const one = { judged: handshakes.identify(socket, when()), resumed: socket.isSessionReused(), protocol: socket.getProtocol() };
+		const one = {
+			judged: handshakes.identify(socket, when()),
+			resumed: socket.isSessionReused(),
+			protocol: socket.getProtocol(),
+		};
 		const waiter = waiting.shift();
 		if (waiter === undefined) seen.push(one);
 		else waiter(one);
@@ -170,7 +174,10 @@ export async function trialServer(
 }
 
 /** Connects, reads to the end, and hands back the last session ticket. */
-export function visit(port: number, options: ConnectionOptions): Promise<{ session: Buffer | undefined; error: Error | undefined }> {
+export function visit(
+	port: number,
+	options: ConnectionOptions,
+): Promise<{ session: Buffer | undefined; error: Error | undefined }> {
 	return new Promise(resolve => {
 		let session: Buffer | undefined;
 		let error: Error | undefined;

@@ -9,7 +9,12 @@ import { keyToPem, type Minted } from '../../src/identity/mint.ts';
 import { type IdentityReload, type IdentitySource, openIdentity } from '../../src/identity/source.ts';
 import { ca, HOUR, leaf, NOW, pem } from './pki.ts';
 
-const OWN = { names: [{ kind: 'uri', value: 'spiffe://example.org/sallyport' }, { kind: 'dns', value: 'localhost' }] } as const;
+const OWN = {
+	names: [
+		{ kind: 'uri', value: 'spiffe://example.org/sallyport' },
+		{ kind: 'dns', value: 'localhost' },
+	],
+} as const;
 const root = ca('root');
 const own = (issuer = root) => leaf(issuer, OWN);
 
@@ -95,7 +100,10 @@ test('nothing starts on a broken pair, and the message says what is broken but s
 	await assert.rejects(starts(), /trust bundle: certificate 1 is not one of a CA/);
 	await write(at, svid);
 	await writeFile(join(at, 'ca.crt'), pem(root) + keyToPem(root.key));
-	await assert.rejects(starts(), error => error instanceof Error && /PRIVATE KEY in it/.test(error.message) && !error.message.includes('MIG'));
+	await assert.rejects(
+		starts(),
+		error => error instanceof Error && /PRIVATE KEY in it/.test(error.message) && !error.message.includes('MIG'),
+	);
 });
 
 test('files that are written anew are taken, once both are there', async t => {
@@ -123,7 +131,10 @@ test('a broken pair keeps the old one, is reported once, and a good one after it
 	const before = source.current();
 	await writeFile(join(at, 'tls.key'), keyToPem(own().key));
 	const reload = await next();
-	assert.deepEqual([reload.taken, !reload.taken && reload.broken], [false, 'key: it does not belong to the certificate']);
+	assert.deepEqual(
+		[reload.taken, !reload.taken && reload.broken],
+		[false, 'key: it does not belong to the certificate'],
+	);
 	assert.equal(source.current(), before);
 	assert.deepEqual(await source.reload(), { broken: 'key: it does not belong to the certificate' });
 	await source.reload();
@@ -227,7 +238,14 @@ test('a TLS server shows the new certificate, and open connections go on', async
 	const address = server.address();
 	if (address === null || typeof address === 'string') assert.fail();
 	const agent = leaf(root);
-	const options = { port: address.port, host: '127.0.0.1', servername: 'localhost', ca: pem(root), cert: pem(agent), key: keyToPem(agent.key) };
+	const options = {
+		port: address.port,
+		host: '127.0.0.1',
+		servername: 'localhost',
+		ca: pem(root),
+		cert: pem(agent),
+		key: keyToPem(agent.key),
+	};
 	const first = connect(options);
 	await once(first, 'secureConnect');
 	const old = first.getPeerX509Certificate()?.serialNumber;

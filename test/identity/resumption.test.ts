@@ -27,7 +27,10 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
 			assert.equal(first.resumed, false);
 			assert.ok(session);
 
-			const [again, { session: renewed }] = await Promise.all([server.next(), visit(server.port, { ...shown, session })]);
+			const [again, { session: renewed }] = await Promise.all([
+				server.next(),
+				visit(server.port, { ...shown, session }),
+			]);
 			assert.equal(again.resumed, true);
 			assert.equal(show(again), AGENT);
 
@@ -85,12 +88,16 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
 		assert.ok(session);
 
 		// Another SVID under the same trust bundle: tickets stay good.
-		server.server.setSecureContext(tls.contextOptions({ ...sallyport(root), trustRevision: svid.trustRevision }, 'trial'));
+		server.server.setSecureContext(
+			tls.contextOptions({ ...sallyport(root), trustRevision: svid.trustRevision }, 'trial'),
+		);
 		const [same] = await Promise.all([server.next(), visit(server.port, { ...shown, session })]);
 		assert.deepEqual([same.resumed, show(same)], [true, AGENT]);
 
 		current = new Handshakes(bundles);
-		server.server.setSecureContext(tls.contextOptions({ ...svid, trustBundles: bundles, trustRevision: 'new' }, 'trial'));
+		server.server.setSecureContext(
+			tls.contextOptions({ ...svid, trustBundles: bundles, trustRevision: 'new' }, 'trial'),
+		);
 		const [after] = await Promise.all([server.next(), visit(server.port, { ...shown, session })]);
 		assert.equal(after.resumed, false);
 		assert.match(show(after), /^identity_invalid/);

@@ -2,14 +2,25 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OID } from '../../src/formats/der-certificate.ts';
 import { type Minted, newKey } from '../../src/identity/mint.ts';
-import { basicConstraints, extendedKeyUsage, keyUsage, nameConstraints, otherExtension } from '../../src/identity/mint-extensions.ts';
+import {
+	basicConstraints,
+	extendedKeyUsage,
+	keyUsage,
+	nameConstraints,
+	otherExtension,
+} from '../../src/identity/mint-extensions.ts';
 import { judgeSvid } from '../../src/identity/rules.ts';
-import { AGENT, bundleOf, bundlesOf, ca, type CaParts, HOUR, leaf, leafOf, NOW } from './pki.ts';
+import { AGENT, bundleOf, bundlesOf, type CaParts, ca, HOUR, leaf, leafOf, NOW } from './pki.ts';
 
 const root = ca('root');
 const bundles = bundlesOf(bundleOf('example.org', root));
 const when = { now: NOW, skew: 0 };
-const judge = (...chain: Minted[]) => judgeSvid(chain.map(({ certificate }) => certificate), bundles, when);
+const judge = (...chain: Minted[]) =>
+	judgeSvid(
+		chain.map(({ certificate }) => certificate),
+		bundles,
+		when,
+	);
 
 function taken(...chain: Minted[]) {
 	const judged = judge(...chain);
@@ -70,8 +81,16 @@ const through = (parts: CaParts): Minted[] => {
 test('an issuing CA keeps the rules for CAs', () => {
 	refusedWith(/not a CA/, 'identity_invalid', ...through({ basicConstraints: null }));
 	refusedWith(/keyCertSign/, 'identity_invalid', ...through({ keyUsage: null }));
-	refusedWith(/keyCertSign|not issued/, 'identity_invalid', ...through({ keyUsage: keyUsage(['digitalSignature', 'cRLSign']) }));
-	refusedWith(/1\.3\.6\.1\.4\.1\.55555\.1/, 'identity_invalid', ...through({ more: [otherExtension('1.3.6.1.4.1.55555.1', Buffer.from([5, 0]), true)] }));
+	refusedWith(
+		/keyCertSign|not issued/,
+		'identity_invalid',
+		...through({ keyUsage: keyUsage(['digitalSignature', 'cRLSign']) }),
+	);
+	refusedWith(
+		/1\.3\.6\.1\.4\.1\.55555\.1/,
+		'identity_invalid',
+		...through({ more: [otherExtension('1.3.6.1.4.1.55555.1', Buffer.from([5, 0]), true)] }),
+	);
 	refusedWith(/extended key usage/, 'identity_invalid', ...through({ more: [extendedKeyUsage([OID.serverAuth])] }));
 	taken(...through({ more: [extendedKeyUsage([OID.serverAuth, OID.clientAuth])] }));
 	taken(...through({ more: [extendedKeyUsage([OID.anyExtendedKeyUsage])] }));
@@ -133,7 +152,11 @@ test('name constraints hold for trust domains', () => {
 	refusedWith(/not permitted/, 'identity_invalid', ...permit('other.org'));
 	refusedWith(/not permitted/, 'identity_invalid', ...permit('.example.org'));
 	refusedWith(/not permitted/, 'identity_invalid', ...permit(''));
-	refusedWith(/not permitted/, 'identity_invalid', ...through({ more: [nameConstraints([{ kind: 'uri', value: 'other.org' }], [], false)] }));
+	refusedWith(
+		/not permitted/,
+		'identity_invalid',
+		...through({ more: [nameConstraints([{ kind: 'uri', value: 'other.org' }], [], false)] }),
+	);
 	const exclude = (value: string) => through({ more: [nameConstraints([], [{ kind: 'uri', value }])] });
 	taken(...exclude('other.org'));
 	refusedWith(/excluded/, 'identity_invalid', ...exclude('example.org'));
@@ -141,14 +164,30 @@ test('name constraints hold for trust domains', () => {
 	// One for DNS names says nothing about a certificate without one.
 	taken(...through({ more: [nameConstraints([{ kind: 'dns', value: 'other.org' }])] }));
 	const issuing = ca('issuing', { more: [nameConstraints([{ kind: 'dns', value: 'example.org' }])] }, { issuer: root });
-	const named = (dns: string) => leaf(issuing, { names: [{ kind: 'uri', value: AGENT }, { kind: 'dns', value: dns }] });
+	const named = (dns: string) =>
+		leaf(issuing, {
+			names: [
+				{ kind: 'uri', value: AGENT },
+				{ kind: 'dns', value: dns },
+			],
+		});
 	taken(named('example.org'), issuing);
 	taken(named('a.example.org'), issuing);
 	refusedWith(/not permitted/, 'identity_invalid', named('notexample.org'), issuing);
 	// An address is of a kind that is not compared; a constraint on it refuses.
 	const byIp = ca('by ip', { more: [nameConstraints([{ kind: 'ip', value: '0a000000ff000000' }])] }, { issuer: root });
 	taken(leaf(byIp), byIp);
-	refusedWith(/cannot be judged/, 'identity_invalid', leaf(byIp, { names: [{ kind: 'uri', value: AGENT }, { kind: 'ip', value: '0a000001' }] }), byIp);
+	refusedWith(
+		/cannot be judged/,
+		'identity_invalid',
+		leaf(byIp, {
+			names: [
+				{ kind: 'uri', value: AGENT },
+				{ kind: 'ip', value: '0a000001' },
+			],
+		}),
+		byIp,
+	);
 });
 
 test('a chain is bounded: certificates, depth, and signatures', () => {
@@ -157,7 +196,9 @@ test('a chain is bounded: certificates, depth, and signatures', () => {
 	// Nine CAs of one name and key that all issue each other: factorially many paths, none of which ends.
 	const key = newKey();
 	const hall = ca('mirror', {}, { key });
-	const mirrors = Array.from({ length: 9 }, (_, index) => ca('mirror', {}, { key, issuer: hall, notAfter: NOW + HOUR + index * 1000 }));
+	const mirrors = Array.from({ length: 9 }, (_, index) =>
+		ca('mirror', {}, { key, issuer: hall, notAfter: NOW + HOUR + index * 1000 }),
+	);
 	const begun = performance.now();
 	refusedWith(/signatures to be checked/, 'identity_invalid', leaf(hall), ...mirrors);
 	assert.ok(performance.now() - begun < 1000);

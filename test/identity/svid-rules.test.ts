@@ -3,9 +3,16 @@ import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { OID } from '../../src/formats/der-certificate.ts';
 import type { Minted } from '../../src/identity/mint.ts';
-import { basicConstraints, extendedKeyUsage, keyUsage, nameConstraints, otherExtension, subjectAltName } from '../../src/identity/mint-extensions.ts';
+import {
+	basicConstraints,
+	extendedKeyUsage,
+	keyUsage,
+	nameConstraints,
+	otherExtension,
+	subjectAltName,
+} from '../../src/identity/mint-extensions.ts';
 import { judgeSvid } from '../../src/identity/rules.ts';
-import { AGENT, bundleOf, bundlesOf, ca, HOUR, leaf, type LeafParts, NOW } from './pki.ts';
+import { AGENT, bundleOf, bundlesOf, ca, HOUR, type LeafParts, leaf, NOW } from './pki.ts';
 
 const root = ca('root');
 const bundles = bundlesOf(bundleOf('example.org', root));
@@ -53,9 +60,36 @@ const uri = (value: string) => ({ names: [{ kind: 'uri' as const, value }] });
 const BROKEN: readonly [rule: string, parts: LeafParts, detail: RegExp][] = [
 	['no names at all', { names: null }, /no URI name/],
 	['no URI name', { names: [{ kind: 'dns', value: 'localhost' }] }, /no URI name/],
-	['two URI names', { names: [{ kind: 'uri', value: AGENT }, { kind: 'uri', value: 'spiffe://example.org/b' }] }, /2 URI names/],
-	['the same URI name twice', { names: [{ kind: 'uri', value: AGENT }, { kind: 'uri', value: AGENT }] }, /2 URI names/],
-	['a second URI of another scheme', { names: [{ kind: 'uri', value: AGENT }, { kind: 'uri', value: 'https://example.org' }] }, /2 URI names/],
+	[
+		'two URI names',
+		{
+			names: [
+				{ kind: 'uri', value: AGENT },
+				{ kind: 'uri', value: 'spiffe://example.org/b' },
+			],
+		},
+		/2 URI names/,
+	],
+	[
+		'the same URI name twice',
+		{
+			names: [
+				{ kind: 'uri', value: AGENT },
+				{ kind: 'uri', value: AGENT },
+			],
+		},
+		/2 URI names/,
+	],
+	[
+		'a second URI of another scheme',
+		{
+			names: [
+				{ kind: 'uri', value: AGENT },
+				{ kind: 'uri', value: 'https://example.org' },
+			],
+		},
+		/2 URI names/,
+	],
 	['an https URI', uri('https://example.org/agents/a'), /scheme/],
 	['a scheme in upper case', uri('SPIFFE://example.org/agents/a'), /scheme/],
 	['a trust domain in upper case', uri('spiffe://Example.org/agents/a'), /trust domain/],
@@ -79,8 +113,16 @@ const BROKEN: readonly [rule: string, parts: LeafParts, detail: RegExp][] = [
 	['no usage at all in key usage', { keyUsage: keyUsage([]) }, /digitalSignature/],
 	['serverAuth only', { extendedKeyUsage: extendedKeyUsage([OID.serverAuth]) }, /clientAuth/],
 	['clientAuth only', { extendedKeyUsage: extendedKeyUsage([OID.clientAuth]) }, /serverAuth/],
-	['anyExtendedKeyUsage in their place', { extendedKeyUsage: extendedKeyUsage([OID.anyExtendedKeyUsage]) }, /clientAuth/],
-	['an unknown critical extension', { more: [otherExtension('1.3.6.1.4.1.55555.1', Buffer.from([0x05, 0x00]), true)] }, /1\.3\.6\.1\.4\.1\.55555\.1/],
+	[
+		'anyExtendedKeyUsage in their place',
+		{ extendedKeyUsage: extendedKeyUsage([OID.anyExtendedKeyUsage]) },
+		/clientAuth/,
+	],
+	[
+		'an unknown critical extension',
+		{ more: [otherExtension('1.3.6.1.4.1.55555.1', Buffer.from([0x05, 0x00]), true)] },
+		/1\.3\.6\.1\.4\.1\.55555\.1/,
+	],
 	['name constraints on a leaf', { more: [nameConstraints([{ kind: 'uri', value: 'example.org' }])] }, /2\.5\.29\.30/],
 	['an extension twice', { more: [keyUsage(['digitalSignature'])] }, /twice/],
 ];
@@ -101,7 +143,12 @@ test('refused: nothing shown', () => {
 
 test('refused: no certificate but bytes, or one with bytes after it', () => {
 	const good = leaf(root).certificate;
-	for (const bytes of [Buffer.alloc(0), Buffer.from('hello'), good.subarray(0, -1), Buffer.concat([good, Buffer.from([0])])]) {
+	for (const bytes of [
+		Buffer.alloc(0),
+		Buffer.from('hello'),
+		good.subarray(0, -1),
+		Buffer.concat([good, Buffer.from([0])]),
+	]) {
 		const judged = judgeSvid([bytes], bundles, when);
 		assert.equal('cause' in judged && judged.cause, 'identity_invalid');
 	}

@@ -13,7 +13,13 @@ async function setUp(t: TestContext) {
 	const directory = await mkdtemp(join(tmpdir(), 'sallyport-tokens-'));
 	t.after(() => rm(directory, { recursive: true }));
 	const clock = { time: Date.now(), now: () => clock.time };
-	const setting = (more: Partial<TokenSettings> = {}): TokenSettings => ({ listener: 'egress', directory, agents: [A, B], rotate: HOUR, ...more });
+	const setting = (more: Partial<TokenSettings> = {}): TokenSettings => ({
+		listener: 'egress',
+		directory,
+		agents: [A, B],
+		rotate: HOUR,
+		...more,
+	});
 	const open = async (...settings: TokenSettings[]) => {
 		const tokens = await openTokens(settings.length === 0 ? [setting()] : settings, { clock });
 		t.after(() => tokens.close());
@@ -54,7 +60,8 @@ test('anything else is nobody', async t => {
 	const tokens = await open();
 	const a = await read('a');
 	assert.equal(who(tokens, ''), 'identity_missing');
-	for (const wrong of [a.slice(1), `${a} `, `${a}\n`, a.toUpperCase(), 'x', 'x'.repeat(100_000), A]) assert.equal(who(tokens, wrong), 'identity_invalid');
+	for (const wrong of [a.slice(1), `${a} `, `${a}\n`, a.toUpperCase(), 'x', 'x'.repeat(100_000), A])
+		assert.equal(who(tokens, wrong), 'identity_invalid');
 	assert.equal(who(tokens, a, 'other'), 'no tokens');
 });
 
@@ -103,7 +110,8 @@ test('the one before is not shown on disk', async t => {
 	const old = await read('a');
 	clock.time += HOUR;
 	await tokens.renew();
-	for (const name of await readdir(join(directory, 'a'))) assert.ok(!(await readFile(join(directory, 'a', name), 'utf8')).includes(old));
+	for (const name of await readdir(join(directory, 'a')))
+		assert.ok(!(await readFile(join(directory, 'a', name), 'utf8')).includes(old));
 	assert.deepEqual((await readdir(join(directory, 'a'))).sort(), ['.previous', 'token']);
 });
 
@@ -186,7 +194,10 @@ test('two agents for one file are a mistake, and so are two rotations of it', as
 	const { setting, clock } = await setUp(t);
 	const opens = (...settings: TokenSettings[]) => openTokens(settings, { clock });
 	await assert.rejects(opens(setting({ agents: [A, 'spiffe://example.org/teams/a'] })), /same last part/);
-	await assert.rejects(opens(setting(), setting({ listener: 'two', agents: ['spiffe://example.org/x/b'] })), /same last part/);
+	await assert.rejects(
+		opens(setting(), setting({ listener: 'two', agents: ['spiffe://example.org/x/b'] })),
+		/same last part/,
+	);
 	await assert.rejects(opens(setting(), setting({ listener: 'two', rotate: 2 * HOUR })), /differ in `rotate`/);
 	await assert.rejects(opens(setting({ agents: ['spiffe://example.org/..'] })), /not a SPIFFE ID/);
 	await assert.rejects(opens(setting({ agents: ['spiffe://example.org'] })), /no path/);

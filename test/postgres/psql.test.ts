@@ -6,7 +6,9 @@ import { certificates } from '../support/door-certificates.ts';
 import { usePostgres } from '../support/postgres.ts';
 import { hasPsql, psql } from '../support/psql.ts';
 
-test('psql works through a door with the SVID of an agent', { skip: hasPsql() ? false : 'psql is not installed' }, async t => {
+test('psql works through a door with the SVID of an agent', {
+	skip: hasPsql() ? false : 'psql is not installed',
+}, async t => {
 	const certs = certificates(t);
 	const db = await usePostgres(t, { sql: ['create role app login', 'create database shop owner app'] });
 	const door = await openDoor(t, { protocol, certificates: certs, upstream: db.port });
@@ -25,12 +27,18 @@ test('psql works through a door with the SVID of an agent', { skip: hasPsql() ? 
 	});
 	assert.equal(door.calls[0]?.sections[0]?.text, '{"dialect":"postgres","database":"shop","user":"app"}');
 
-	const copied = await psql(connection, "copy (select i, repeat('x', 200) from generate_series(1, 100000) i) to stdout");
+	const copied = await psql(
+		connection,
+		"copy (select i, repeat('x', 200) from generate_series(1, 100000) i) to stdout",
+	);
 	assert.equal(copied.stdout.length, 20_000_000 + 100_000 * 2 + 488_895);
 	assert.equal(copied.status, 0);
 
 	await until(() => door.door.size === 0);
-	assert.deepEqual(door.outcomes.map(outcome => outcome.cause), ['completed', 'completed']);
+	assert.deepEqual(
+		door.outcomes.map(outcome => outcome.cause),
+		['completed', 'completed'],
+	);
 	assert.ok((door.outcomes[1]?.bytesReceived ?? 0) > 20_000_000);
 	assert.equal(door.over, 2);
 });

@@ -37,7 +37,16 @@ test('a refused agent reads FATAL 28000 with the decision id, and the database s
 
 test('each family of causes has its SQLSTATE', async t => {
 	const certs = certificates(t);
-	const causes = { no_rule: '28000', policy_error: '28000', approval_required: '42501', policy_missing: '57P03', audit_unavailable: '57P03', draining: '57P03', revoked: '28000', limit_exceeded: '53400' } as const;
+	const causes = {
+		no_rule: '28000',
+		policy_error: '28000',
+		approval_required: '42501',
+		policy_missing: '57P03',
+		audit_unavailable: '57P03',
+		draining: '57P03',
+		revoked: '28000',
+		limit_exceeded: '53400',
+	} as const;
 	const door = await openDoor(t, {
 		protocol,
 		certificates: certs,

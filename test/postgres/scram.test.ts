@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clientFinal, clientFirst, readServerFirst, saslprep, serverIsGenuine } from '../../src/protocols/postgres/scram.ts';
+import {
+	clientFinal,
+	clientFirst,
+	readServerFirst,
+	saslprep,
+	serverIsGenuine,
+} from '../../src/protocols/postgres/scram.ts';
 
 const NONCE = 'rOprNGfwEbeRWgbNEkqO';
 const CHALLENGE = 'r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096';
@@ -18,7 +24,7 @@ test('the exchange of RFC 7677 §3, with the empty user that Postgres wants', as
 		'c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=',
 	);
 	assert.ok(serverIsGenuine('v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=', final));
-	assert.equal(serverIsGenuine('v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=', final), false);
+	assert.equal(serverIsGenuine('v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=', final), false);
 	assert.equal(serverIsGenuine('v=', final), false);
 	assert.equal(serverIsGenuine('e=invalid-proof', final), false);
 });

@@ -4,7 +4,11 @@ import { cancelRequest, int32, sslRequest, startupMessage } from '../../src/prot
 import { MAX_STARTUP, readFirst, type Startup } from '../../src/protocols/postgres/startup.ts';
 
 const message = (entries: readonly (readonly [string, string])[], version = 0x00030000): Buffer => {
-	const body = Buffer.concat([int32(version), ...entries.flat().map(text => Buffer.from(`${text}\0`)), Buffer.from([0])]);
+	const body = Buffer.concat([
+		int32(version),
+		...entries.flat().map(text => Buffer.from(`${text}\0`)),
+		Buffer.from([0]),
+	]);
 	return Buffer.concat([int32(body.length + 4), body]);
 };
 
@@ -26,7 +30,13 @@ test('a start-up message gives user, database and parameters', () => {
 	const read = startup(message([user, ['database', 'shop'], ['application_name', 'psql'], ['TimeZone', 'UTC']]));
 	assert.equal(read.user, 'app');
 	assert.equal(read.database, 'shop');
-	assert.deepEqual([...read.parameters], [['application_name', 'psql'], ['TimeZone', 'UTC']]);
+	assert.deepEqual(
+		[...read.parameters],
+		[
+			['application_name', 'psql'],
+			['TimeZone', 'UTC'],
+		],
+	);
 	assert.equal(read.negotiate, false);
 });
 
@@ -36,7 +46,16 @@ test('the database is the user where none is named, as in the server', () => {
 });
 
 test('parameters that change what SQL means, or open another protocol, are refused by name', () => {
-	for (const name of ['options', 'replication', 'search_path', 'role', 'session_authorization', 'User', 'DATABASE', 'x']) {
+	for (const name of [
+		'options',
+		'replication',
+		'search_path',
+		'role',
+		'session_authorization',
+		'User',
+		'DATABASE',
+		'x',
+	]) {
 		bad(message([user, [name, 'on']]), new RegExp(`"${name}" is not allowed`));
 	}
 });
@@ -91,7 +110,8 @@ test('every other first packet is told apart', () => {
 });
 
 test('newer minor versions and protocol options are negotiated down', () => {
-	const asked = (minor: number, ...more: [string, string][]): Startup => startup(message([user, ...more], 0x00030000 | minor));
+	const asked = (minor: number, ...more: [string, string][]): Startup =>
+		startup(message([user, ...more], 0x00030000 | minor));
 	assert.deepEqual([asked(0).minor, asked(0).negotiate], [0, false]);
 	assert.deepEqual([asked(2).minor, asked(2).negotiate], [2, false]);
 	assert.deepEqual([asked(1).minor, asked(1).negotiate], [0, true]);

@@ -11,7 +11,11 @@ const seed = { seed: 20261, numRuns: 150 };
 for (const protocol of SESSION_PROTOCOLS) {
 	const conversation = CONVERSATIONS[protocol.name];
 
-	const run = async (options: HarnessOptions = {}, cuts: readonly number[] = [], turns = Infinity): Promise<Harness> => {
+	const run = async (
+		options: HarnessOptions = {},
+		cuts: readonly number[] = [],
+		turns = Infinity,
+	): Promise<Harness> => {
 		assert.ok(conversation !== undefined, `no conversation for ${protocol.name}`);
 		const harness = new Harness(protocol, options);
 		harness.feed({ kind: 'accepted' });
@@ -24,7 +28,12 @@ for (const protocol of SESSION_PROTOCOLS) {
 		test('passes a conversation on, byte for byte', async () => {
 			const harness = await run();
 			assert.deepEqual(harness.sent('toUpstream'), conversation?.upstreamGets);
-			assert.ok(harness.sent('toAgent').toString('latin1').endsWith(conversation?.agentGetsAtTheEnd.toString('latin1') ?? '-'));
+			assert.ok(
+				harness
+					.sent('toAgent')
+					.toString('latin1')
+					.endsWith(conversation?.agentGetsAtTheEnd.toString('latin1') ?? '-'),
+			);
 			assert.ok(harness.has('opened'));
 			harness.feed({ kind: 'closed', side: 'agent' });
 			harness.feed({ kind: 'closed', side: 'upstream' });
@@ -68,7 +77,9 @@ for (const protocol of SESSION_PROTOCOLS) {
 			await fc.assert(
 				fc.asyncProperty(
 					fc.nat(6),
-					fc.array(fc.record({ side: fc.constantFrom('agent' as const, 'upstream' as const), data: chunk }), { maxLength: 6 }),
+					fc.array(fc.record({ side: fc.constantFrom('agent' as const, 'upstream' as const), data: chunk }), {
+						maxLength: 6,
+					}),
 					async (turns, chunks) => {
 						const harness = await run({}, [], turns);
 						// An upstream that was not dialled says nothing.
@@ -107,7 +118,7 @@ for (const protocol of SESSION_PROTOCOLS) {
 				for (let stop = 0; stop < 40; stop++) {
 					const harness = new Harness(protocol);
 					let left = stop;
-					const step = async (act: () => void | Promise<unknown>): Promise<void> => {
+					const step = async (act: () => unknown): Promise<void> => {
 						if (left-- > 0 && harness.closed === undefined) await act();
 					};
 					await step(() => harness.feed({ kind: 'accepted' }));
@@ -117,7 +128,8 @@ for (const protocol of SESSION_PROTOCOLS) {
 					}
 					const open = harness.has('opened');
 					harness.feed(ending);
-					if (ending.kind !== 'refused' || !open) assert.ok(harness.closed !== undefined, `${ending.kind} after ${stop}`);
+					if (ending.kind !== 'refused' || !open)
+						assert.ok(harness.closed !== undefined, `${ending.kind} after ${stop}`);
 					if (ending.kind === 'ended') assert.equal(harness.closed?.cause, 'revoked');
 				}
 			}

@@ -11,6 +11,7 @@ import { grantSession } from '../../src/policy/permit.ts';
 import type { SessionProtocol, SessionSettings } from '../../src/protocols/contract.ts';
 import { type SessionDeps, SessionDoor, type SessionOutcome } from '../../src/proxy/session.ts';
 import { type Certificates, spiffeId } from './door-certificates.ts';
+import { until as asked } from './until.ts';
 
 export interface DoorOptions {
 	readonly protocol: SessionProtocol;
@@ -97,8 +98,10 @@ function makeDeps(options: DoorOptions, authenticate: SessionSettings['authentic
 				rejectUnauthorized: false,
 				...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
 			});
-			tls.once('error', () => done({ cause: 'identity_invalid', detail: 'the TLS handshake failed' }));
+			const failed = (): void => done({ cause: 'identity_invalid', detail: 'the TLS handshake failed' });
+			tls.once('error', failed);
 			tls.once('secure', () => {
+				tls.removeListener('error', failed);
 				const chosen = typeof tls.alpnProtocol === 'string' ? { alpn: tls.alpnProtocol } : {};
 				if (authenticate !== 'mtls') {
 					done({ socket: tls, ...chosen });
@@ -152,7 +155,12 @@ function makeDeps(options: DoorOptions, authenticate: SessionSettings['authentic
 		},
 		dial(permit, done) {
 			state.dials.push(permit.target.port);
-			const socket: Socket = connect({ host: '127.0.0.1', port: permit.target.port, allowHalfOpen: true, noDelay: true });
+			const socket: Socket = connect({
+				host: '127.0.0.1',
+				port: permit.target.port,
+				allowHalfOpen: true,
+				noDelay: true,
+			});
 			const failed = (): void => done({ cause: 'upstream_unreachable', detail: 'refused' });
 			socket.once('error', failed);
 			socket.once('connect', () => {
@@ -183,10 +191,6 @@ function makeDeps(options: DoorOptions, authenticate: SessionSettings['authentic
 }
 
 /** Waits until it is so. */
-export async function until(condition: () => boolean, limit = 5000): Promise<void> {
-	const end = performance.now() + limit;
-	while (!condition()) {
-		if (performance.now() > end) throw new Error(`not within ${limit} ms: ${condition}`);
-		await new Promise(resolve => setTimeout(resolve, 5));
-	}
-}
+export const until = async (condition: () => boolean): Promise<void> => {
+	await asked(condition, String(condition), 5000);
+};

@@ -25,7 +25,11 @@ export function pgClient({ ssl, sslnegotiation, ...options }: PgOptions): pg.Cli
 }
 
 /** Rows of one query on a connection of its own. */
-export async function pgQuery(options: PgOptions, text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+export async function pgQuery(
+	options: PgOptions,
+	text: string,
+	values: unknown[] = [],
+): Promise<Record<string, unknown>[]> {
 	const client = pgClient(options);
 	await client.connect();
 	try {

@@ -4,7 +4,13 @@ import type { Refusal } from '../../src/model/cause.ts';
 import { Life } from '../../src/model/life.ts';
 import { target } from '../../src/model/target.ts';
 import { grantSession } from '../../src/policy/permit.ts';
-import type { SessionEvent, SessionMachine, SessionProtocol, SessionSettings, SessionStep } from '../../src/protocols/contract.ts';
+import type {
+	SessionEvent,
+	SessionMachine,
+	SessionProtocol,
+	SessionSettings,
+	SessionStep,
+} from '../../src/protocols/contract.ts';
 import { spiffeId } from './door-certificates.ts';
 
 export const agent = identity(spiffeId('spiffe://example.org/agents/a'), 'mtls');
@@ -82,7 +88,9 @@ export class Harness {
 			case undefined:
 				return false;
 			case 'startTls':
-				this.feed(step.side === 'agent' ? { kind: 'identified', identity: agent, ...alpn } : { kind: 'secured', ...alpn });
+				this.feed(
+					step.side === 'agent' ? { kind: 'identified', identity: agent, ...alpn } : { kind: 'secured', ...alpn },
+				);
 				return true;
 			case 'authenticate':
 				this.feed({ kind: 'identified', identity: agent });

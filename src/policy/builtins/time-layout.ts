@@ -30,7 +30,7 @@ type Piece = { readonly literal: string } | { readonly token: string };
 const MAX_LAYOUT = 256;
 
 function pieces(layout: string): readonly Piece[] {
-	const text = NAMED[layout] ?? layout;
+	const text = Object.hasOwn(NAMED, layout) ? (NAMED[layout] ?? layout) : layout;
 	if (text.length > MAX_LAYOUT) throw new Error(`a time layout is longer than ${MAX_LAYOUT} characters`);
 	const found: Piece[] = [];
 	let at = 0;

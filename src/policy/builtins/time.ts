@@ -36,8 +36,11 @@ const DURATION: Readonly<Record<string, bigint>> = {
 	h: 3_600_000_000_000n,
 };
 
+const MAX_DURATION = 128;
+
 /** Go's time.ParseDuration: `-1h30m`, `1.5s`. */
 function duration(text: string): bigint {
+	if (text.length > MAX_DURATION) throw new Error(`a duration is longer than ${MAX_DURATION} characters`);
 	const match = /^([+-]?)((?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.exec(text);
 	if (match === null) {
 		if (/^[+-]?0$/.test(text)) return 0n;

@@ -4,8 +4,8 @@ import type { SessionPermit } from '../../model/permit.ts';
 import type { Decision } from '../../model/verdict.ts';
 import type { SessionEvent, SessionMachine, SessionSettings, SessionStep, Side } from '../contract.ts';
 import type { CancelKeys } from './cancel.ts';
+import { FirstPackets } from './first-packets.ts';
 import {
-	ALPN,
 	AUTH_CLEARTEXT,
 	authentication,
 	cancelRequest,
@@ -17,15 +17,13 @@ import {
 import { Opening, type OpeningOptions, type Progress } from './opening.ts';
 import { type RefusalWords, refusal } from './refusal.ts';
 import { sqlSection } from './section.ts';
-import { readFirst, type Startup } from './startup.ts';
+import type { Startup } from './startup.ts';
 import { Tail } from './tail.ts';
 import { UpstreamAuth } from './upstream-auth.ts';
 
 /** A token is 43 characters; a password message has no need to be longer than this. */
 const MAX_PASSWORD = 1024;
 const EMPTY: Buffer = Buffer.alloc(0);
-const NO: Buffer = Buffer.from('N');
-const YES: Buffer = Buffer.from('S');
 const NONE: readonly SessionStep[] = [];
 
 /** One session of a Postgres door, from the first packet to the last. */
@@ -33,10 +31,7 @@ export class PostgresMachine implements SessionMachine {
 	readonly #settings: SessionSettings;
 	readonly #keys: CancelKeys;
 	#phase: 'first' | 'agent_tls' | 'password' | 'identifying' | 'deciding' | 'opening' | 'open' | 'closed' = 'first';
-	#secure = false;
-	#direct = false;
-	#askedSsl = false;
-	#askedGss = false;
+	readonly #packets: FirstPackets;
 	/** The agent's bytes that are not read, or not sent on, yet. */
 	#held = EMPTY;
 	#identity: Identity | undefined;
@@ -52,6 +47,8 @@ export class PostgresMachine implements SessionMachine {
 	constructor(settings: SessionSettings, keys: CancelKeys) {
 		this.#settings = settings;
 		this.#keys = keys;
+		// On a Unix socket there is nobody to hide from, and `as` says who it is.
+		this.#packets = new FirstPackets(settings.authenticate !== 'as');
 	}
 
 	on(event: SessionEvent): readonly SessionStep[] {
@@ -111,55 +108,28 @@ export class PostgresMachine implements SessionMachine {
 
 	#first(): readonly SessionStep[] {
 		const steps: SessionStep[] = [];
-		for (;;) {
-			const first = readFirst(this.#held);
-			switch (first.kind) {
-				case 'more':
-					return steps;
-				case 'bad':
-					return this.#malformed(first.detail);
-				case 'tls': {
-					if (this.#secure || this.#askedSsl || this.#askedGss || this.#settings.authenticate === 'as') {
-						return this.#malformed('a TLS handshake where none may be');
-					}
-					const unread = this.#held;
-					this.#held = EMPTY;
-					this.#direct = true;
-					this.#phase = 'agent_tls';
-					return [{ kind: 'startTls', side: 'agent', alpn: ALPN, unread }];
-				}
-				case 'ssl':
-					if (this.#secure || this.#askedSsl) return this.#malformed('a second request for encryption');
-					this.#askedSsl = true;
-					// CVE-2021-23222: what is here already was sent in the clear and may not count as the agent's.
-					if (first.rest.length > 0) return this.#malformed('bytes before the TLS handshake');
-					this.#held = EMPTY;
-					if (this.#settings.authenticate === 'as') return [...steps, { kind: 'toAgent', data: NO }];
-					this.#phase = 'agent_tls';
-					return [...steps, { kind: 'toAgent', data: YES }, { kind: 'startTls', side: 'agent', alpn: ALPN }];
-				case 'gss':
-					if (this.#secure || this.#askedGss) return this.#malformed('a second request for encryption');
-					this.#askedGss = true;
-					this.#held = first.rest;
-					// `N` and not an error: some clients open a new connection after an error.
-					steps.push({ kind: 'toAgent', data: NO });
-					continue;
-				case 'cancel':
-					return this.#cancel(first.key);
-				case 'startup':
-					this.#held = first.rest;
-					return [...steps, ...this.#started(first.startup)];
-			}
+		const result = this.#packets.read(this.#held, steps);
+		this.#held = 'rest' in result ? result.rest : EMPTY;
+		switch (result.kind) {
+			case 'more':
+				return steps;
+			case 'tls':
+				this.#phase = 'agent_tls';
+				return steps;
+			case 'startup':
+				return [...steps, ...this.#started(result.startup)];
+			case 'cancel':
+				return [...steps, ...this.#cancel(result.key)];
+			case 'bad':
+				return [...steps, ...this.#malformed(result.detail)];
 		}
 	}
 
 	#agentSecured(alpn: string | undefined): readonly SessionStep[] {
 		if (this.#phase !== 'agent_tls') return this.#malformed('secured out of turn');
-		this.#secure = true;
 		this.#phase = 'first';
-		// Without ALPN, bytes meant for another protocol could be taken for Postgres (ALPACA).
-		if (this.#direct && alpn !== ALPN[0]) return this.#malformed('direct TLS needs ALPN postgresql');
-		return NONE;
+		const problem = this.#packets.secured(alpn);
+		return problem === undefined ? NONE : this.#malformed(problem);
 	}
 
 	#started(startup: Startup): readonly SessionStep[] {
@@ -292,7 +262,8 @@ export class PostgresMachine implements SessionMachine {
 	}
 
 	#sideClosed(side: Side, error: string | undefined): readonly SessionStep[] {
-		if (this.#mode === 'cancel') return this.#close('completed');
+		// Whoever asked may go at once: the request is done when the upstream closes.
+		if (this.#mode === 'cancel') return side === 'agent' ? NONE : this.#close('completed');
 		if (this.#phase !== 'open') {
 			if (side === 'agent') return this.#close('agent_aborted', error);
 			const told = this.#opening?.error;

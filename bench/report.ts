@@ -1,0 +1,98 @@
+import type { Measured } from './rounds.ts';
+import { AIMS, type Row, rowsOf, type Target, targetsOf } from './summary.ts';
+
+/** Everything that one run of the bench leaves behind; it is what bench/results/*.json holds. */
+export interface Result {
+	/** RFC 3339, UTC. */
+	readonly date: string;
+	readonly commit: string;
+	/** Whether the tree held changes that the commit does not. */
+	readonly changed: boolean;
+	readonly machine: Readonly<Record<string, string | number>>;
+	readonly method: Readonly<Record<string, string | number | readonly number[]>>;
+	readonly candidates: readonly { readonly name: string; readonly what: string; readonly version: string }[];
+	/** Sentences about what could not be measured. */
+	readonly missing: readonly string[];
+	readonly peers: readonly Measured[];
+	readonly grants: readonly Measured[];
+}
+
+/** A table for a terminal and for Markdown alike. */
+export function report(result: Result): string {
+	const { machine, method } = result;
+	const parts = [
+		`# Bench of ${result.date.slice(0, 10)}, ${result.commit}${result.changed ? ' with changes' : ''}`,
+		`${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, Node ${machine.node}. ` +
+			`Mutual TLS in, plain HTTP/1.1 out, ${method.request_bytes} B sent, ${method.reply_bytes} B answered. The proxy alone on one core, ` +
+			`generator and upstream on the other; ${method.rounds} interleaved rounds of ${method.seconds} s a point; medians. ` +
+			'Figures move by 15 to 30 % from hour to hour: compare within this table only.',
+		...result.missing,
+	];
+	if (result.candidates.length > 0) {
+		parts.push(result.candidates.map(({ name, what, version }) => `- ${name} ${version}: ${what}.`).join('\n'));
+	}
+	if (result.peers.length > 0) parts.push('## Beside its peers', table(PEER_HEAD, peerRows(result.peers)));
+	if (result.grants.length > 0) {
+		parts.push(`## By number of grants, ${AIMS.connections} connections`, table(GRANT_HEAD, grantRows(result.grants)));
+	}
+	parts.push(
+		'## Aims',
+		table(['aim', 'wanted', 'measured', 'result'], targetsOf(result.peers, result.grants).map(targetCells)),
+	);
+	const disturbed = Math.max(0, ...rowsOf([...result.peers, ...result.grants]).map(row => row.disturbed));
+	if (disturbed > 0.05) {
+		parts.push(
+			`Other programs used up to ${Math.round(disturbed * 100)} % of the proxy's core while it was measured: latencies are worse than they would be alone.`,
+		);
+	}
+	return `${parts.join('\n\n')}\n`;
+}
+
+const PEER_HEAD = [
+	'candidate',
+	'connections',
+	'requests/CPU-s',
+	'CPU us/request',
+	'requests/s',
+	'p50 us',
+	'p99 us',
+	'RSS MB',
+];
+
+function peerRows(peers: readonly Measured[]): string[][] {
+	return rowsOf(peers)
+		.sort((a, b) => a.connections - b.connections)
+		.map(row => [
+			row.name,
+			String(row.connections),
+			...cost(row),
+			count(row.rate),
+			count(row.p50),
+			count(row.p99),
+			megabytes(row.resident),
+		]);
+}
+
+const GRANT_HEAD = ['policy', 'requests/CPU-s', 'CPU us/request', 'p50 us', 'RSS MB'];
+
+function grantRows(grants: readonly Measured[]): string[][] {
+	return rowsOf(grants).map(row => [row.name, ...cost(row), count(row.p50), megabytes(row.resident)]);
+}
+
+function targetCells({ what, aim, measured, met }: Target): string[] {
+	return [what, aim, measured ?? 'not measured', met === undefined ? '' : met ? 'met' : 'missed'];
+}
+
+const cost = ({ perCpuSecond }: Row): [string, string] => [count(perCpuSecond), (1e6 / perCpuSecond).toFixed(1)];
+const count = (value: number): string => Math.round(value).toLocaleString('en');
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+	const all = [head, ...rows];
+	const widths = head.map((_, column) => Math.max(...all.map(row => row[column]?.length ?? 0)));
+	// The first column is text, the rest are figures or short words.
+	const line = (row: readonly string[]): string =>
+		`| ${widths.map((width, column) => (column === 0 ? (row[column] ?? '').padEnd(width) : (row[column] ?? '').padStart(width))).join(' | ')} |`;
+	const rule = `| ${widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(Math.max(1, width - 1))}:`)).join(' | ')} |`;
+	return [line(head), rule, ...rows.map(line)].join('\n');
+}

@@ -1,0 +1,132 @@
+import type { Point } from './load.ts';
+import type { Measured } from './rounds.ts';
+
+/** Medians over rounds, and what they are held against. */
+
+/** One candidate at one number of connections. */
+export interface Row {
+	readonly name: string;
+	readonly connections: number;
+	readonly perCpuSecond: number;
+	readonly rate: number;
+	/** Microseconds. */
+	readonly p50: number;
+	readonly p99: number;
+	/** Bytes. */
+	readonly resident: number;
+	/** The worst round's. */
+	readonly disturbed: number;
+}
+
+export interface Target {
+	readonly what: string;
+	readonly aim: string;
+	/** Undefined when a candidate that it needs was left out. */
+	readonly measured?: string;
+	readonly met?: boolean;
+}
+
+/** What the project wants to reach, and in which terms. */
+export const AIMS = {
+	/** 10,000 requests per CPU-second where Envoy without a policy shows 14,600. */
+	perCpuSecondOfEnvoy: 10_000 / 14_600,
+	connections: 64,
+	p50OfEnvoy: 1.5,
+	resident: 100 * 1000 * 1000,
+	grants: 0.1,
+} as const;
+
+export function median(values: readonly number[]): number {
+	const sorted = [...values].sort((a, b) => a - b);
+	const middle = sorted.length >> 1;
+	const upper = sorted[middle] ?? Number.NaN;
+	return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
+}
+
+export function rowsOf(measured: readonly Measured[]): Row[] {
+	const rows: Row[] = [];
+	for (const { name, rounds } of measured) {
+		const points = rounds.flat();
+		for (const connections of new Set(points.map(point => point.connections))) {
+			const these = points.filter(point => point.connections === connections);
+			const of = (what: (point: Point) => number): number => median(these.map(what));
+			rows.push({
+				name,
+				connections,
+				perCpuSecond: of(point => point.perCpuSecond),
+				rate: of(point => point.rate),
+				p50: of(point => point.p50),
+				p99: of(point => point.p99),
+				resident: of(point => point.resident),
+				disturbed: Math.max(...these.map(point => point.disturbed)),
+			});
+		}
+	}
+	return rows;
+}
+
+/** Median of what one candidate's rounds are to another's of the same round: drift over the run cancels out. */
+export function ratio(
+	measured: readonly Measured[],
+	[one, other]: readonly [string, string],
+	connections: number,
+	what: (point: Point) => number,
+): number | undefined {
+	const pointsOf = (name: string): (Point | undefined)[] =>
+		measured
+			.find(candidate => candidate.name === name)
+			?.rounds.map(points => points.find(point => point.connections === connections)) ?? [];
+	const others = pointsOf(other);
+	const ratios: number[] = [];
+	for (const [round, point] of pointsOf(one).entries()) {
+		const against = others[round];
+		if (point !== undefined && against !== undefined) ratios.push(what(point) / what(against));
+	}
+	return ratios.length === 0 ? undefined : median(ratios);
+}
+
+export function targetsOf(peers: readonly Measured[], grants: readonly Measured[]): Target[] {
+	const { connections } = AIMS;
+	const cpu = ratio(peers, ['sallyport', 'envoy'], connections, point => point.perCpuSecond);
+	const p50 = ratio(peers, ['sallyport', 'envoy'], 1, point => point.p50);
+	const rows = rowsOf(peers).filter(row => row.name === 'sallyport' && row.connections === connections);
+	const resident = rows[0]?.resident;
+	const spread = grantsSpread(grants);
+	return [
+		{
+			what: `requests per CPU-second at ${connections} connections, of Envoy's without a policy`,
+			aim: `at least ${AIMS.perCpuSecondOfEnvoy.toFixed(2)}`,
+			...(cpu === undefined ? {} : { measured: cpu.toFixed(2), met: cpu >= AIMS.perCpuSecondOfEnvoy }),
+		},
+		{
+			what: "p50 at 1 connection, of Envoy's",
+			aim: `at most ${AIMS.p50OfEnvoy.toFixed(2)}`,
+			...(p50 === undefined ? {} : { measured: p50.toFixed(2), met: p50 <= AIMS.p50OfEnvoy }),
+		},
+		{
+			what: `resident memory at ${connections} connections`,
+			aim: `at most ${AIMS.resident / 1e6} MB`,
+			...(resident === undefined
+				? {}
+				: { measured: `${(resident / 1e6).toFixed(0)} MB`, met: resident <= AIMS.resident }),
+		},
+		{
+			what: 'cost of a request, from the fewest grants to the most',
+			aim: `changes by less than ${AIMS.grants * 100} %`,
+			...(spread === undefined ? {} : { measured: `${signed(spread * 100)} %`, met: Math.abs(spread) < AIMS.grants }),
+		},
+	];
+}
+
+/** By how much the cost with more grants differs most from that with the fewest; 0.05 is 5 % dearer. */
+function grantsSpread(grants: readonly Measured[]): number | undefined {
+	const [fewest, ...more] = grants;
+	let worst: number | undefined;
+	for (const { name } of more) {
+		const cost = ratio(grants, [fewest?.name ?? '', name], AIMS.connections, point => point.perCpuSecond);
+		if (cost !== undefined && (worst === undefined || Math.abs(cost - 1) > Math.abs(worst))) worst = cost - 1;
+	}
+	return worst;
+}
+
+const signed = (value: number): string => `${value >= 0 ? '+' : ''}${value.toFixed(1)}`;

@@ -1,1 +1,0 @@
-export const openAdmin = async (..._args: unknown[]) => ({ sockets: () => [], close: async () => {} });

@@ -1,0 +1,124 @@
+import type { AuditStatus } from '../audit/contract.ts';
+import type { Problem as ConfigProblem } from '../config/load.ts';
+import type { IdentityReload } from '../identity/source.ts';
+import type { Svid } from '../identity/svid.ts';
+import { VERSION } from '../model/version.ts';
+import type { PolicyStatus } from '../policy/source.ts';
+import type { ReloadProblem } from './api.ts';
+import type { NotReady } from './health.ts';
+
+/** What the parts say of themselves right now. Times are milliseconds since the epoch. */
+export interface StatusParts {
+	/** Path of the configuration file. */
+	readonly config: string;
+	readonly started: number;
+	readonly notReady: readonly NotReady[];
+	readonly draining: boolean;
+	readonly svid: Svid;
+	readonly identityReload: IdentityReload | undefined;
+	readonly policy: PolicyStatus;
+	/** `policy.mode` as it is in force. */
+	readonly mode: PolicyStatus['mode'];
+	readonly listeners: readonly { readonly name: string; readonly address: string; readonly connections: number }[];
+	readonly callsOpen: number;
+	readonly audit: AuditStatus;
+	/** Of the last reload of the configuration; empty when it was taken. */
+	readonly configProblems: readonly ConfigProblem[];
+	/** Sections of the configuration on disk that wait for a restart. */
+	readonly restart: readonly string[];
+}
+
+/** The body of `GET /v1/status`: `snake_case`, times in RFC 3339, what is absent is not the case. */
+export interface Status {
+	readonly version: string;
+	readonly node: string;
+	readonly pid: number;
+	readonly started: string;
+	readonly ready: boolean;
+	readonly not_ready: readonly NotReady[];
+	readonly draining: boolean;
+	readonly calls_open: number;
+	readonly config: { readonly file: string; readonly problems?: readonly ReloadProblem[]; readonly restart?: readonly string[] };
+	readonly identity: {
+		readonly id: string;
+		readonly serial: string;
+		readonly not_after: string;
+		readonly trust_domains: readonly string[];
+		readonly problem?: string;
+	};
+	readonly policy: {
+		readonly mode: string;
+		readonly revision?: string;
+		readonly bundles: readonly { readonly name: string; readonly revision: string; readonly from: readonly string[]; readonly activated: string; readonly memory: number }[];
+		readonly last_success?: string;
+		readonly last_attempt?: string;
+		readonly problems?: readonly ReloadProblem[];
+	};
+	readonly listeners: StatusParts['listeners'];
+	readonly audit: {
+		readonly directory: string;
+		readonly chain: string;
+		readonly seq: number;
+		readonly bytes: number;
+		readonly limit: number;
+		readonly segments: number;
+		readonly unwritable?: { readonly reason: string; readonly since: string };
+		readonly lost: Readonly<Record<string, number>>;
+		/** Permitted calls without an outcome yet. */
+		readonly open: number;
+		/** Calls of the run before whose end nobody saw. */
+		readonly unknown: number;
+		readonly checkpoint?: { readonly seq: number; readonly time: string };
+		readonly sinks: AuditStatus['sinks'];
+	};
+}
+
+const time = (milliseconds: number): string => new Date(milliseconds).toISOString();
+
+export function statusOf({ config, started, notReady, draining, svid, identityReload, policy, mode, listeners, callsOpen, audit, configProblems, restart }: StatusParts): Status {
+	return {
+		version: VERSION,
+		node: process.version,
+		pid: process.pid,
+		started: time(started),
+		ready: notReady.length === 0,
+		not_ready: notReady,
+		draining,
+		calls_open: callsOpen,
+		config: { file: config, ...(configProblems.length === 0 ? {} : { problems: configProblems }), ...(restart.length === 0 ? {} : { restart }) },
+		identity: {
+			id: svid.spiffeId.id,
+			serial: svid.serial,
+			not_after: time(svid.notAfter),
+			trust_domains: [...svid.trustBundles.keys()],
+			...(identityReload?.taken === false ? { problem: identityReload.broken } : {}),
+		},
+		policy: {
+			mode,
+			...(policy.revision === undefined ? {} : { revision: policy.revision }),
+			bundles: policy.bundles.map(({ name, revision, from, activated, memory }) => ({ name, revision, from, activated: time(activated), memory })),
+			...(policy.lastSuccess === undefined ? {} : { last_success: time(policy.lastSuccess) }),
+			...(policy.lastAttempt === undefined ? {} : { last_attempt: time(policy.lastAttempt) }),
+			...(policy.problems === undefined ? {} : { problems: policy.problems }),
+		},
+		listeners,
+		audit: auditOf(audit),
+	};
+}
+
+function auditOf({ directory, chain, seq, bytes, limit, segments, unwritable, lost, open, unknown, checkpoint, sinks }: AuditStatus): Status['audit'] {
+	return {
+		directory,
+		chain,
+		seq,
+		bytes,
+		limit,
+		segments,
+		...(unwritable === undefined ? {} : { unwritable: { reason: unwritable.reason, since: time(unwritable.since) } }),
+		lost: { ...lost },
+		open,
+		unknown,
+		...(checkpoint === undefined ? {} : { checkpoint: { seq: checkpoint.seq, time: time(checkpoint.time) } }),
+		sinks,
+	};
+}

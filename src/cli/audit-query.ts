@@ -1,0 +1,99 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { type Question, queryDirectory } from '../audit/query.ts';
+import { duration } from '../config/values.ts';
+import { CAUSES } from '../model/cause.ts';
+import type { AuditOutput } from './audit.ts';
+import { Show } from './audit-show.ts';
+import { countOf } from './audit-tail.ts';
+
+interface Options {
+	readonly directory: string;
+	readonly agent?: string;
+	readonly target?: string;
+	readonly time?: Span;
+	readonly since?: number;
+	readonly until?: number;
+	readonly verdict?: string;
+	readonly cause?: string;
+	readonly decision?: string;
+	readonly limit: number;
+	readonly json?: boolean;
+}
+
+export function auditQueryCommand(output: AuditOutput): Command {
+	return new Command('query')
+		.description('find decisions, each with how it ended')
+		.option('--directory <folder>', 'the audit directory', 'var/audit')
+		.option('--agent <id>', 'SPIFFE ID, its last part, or its beginning and *')
+		.option('--target <name>', "an upstream's name, a host, or HOST:PORT")
+		.option('--time <moment>', 'a day, hour or minute in UTC: 2026-03-03, 2026-03-03T10, 2026-03-03T10:15', spanOf)
+		.option('--since <time>', 'RFC 3339, or how long ago: 2026-03-03T10:00:00Z, 90m, 3d', timeOf)
+		.option('--until <time>', 'as --since; not included', timeOf)
+		.addOption(new Option('--verdict <verdict>', 'of the decision').choices(['allow', 'ask', 'deny']))
+		.addOption(new Option('--cause <cause>', 'why it was refused, or how it ended').argParser(causeOf))
+		.option('--decision <id>', 'one decision')
+		.option('--limit <count>', 'show the last so many', countOf, 1000)
+		.option('--json', 'print JSON lines {decision, outcome}; the default when piped')
+		.addHelpText(
+			'after',
+			'\nExample:\n  sallyport audit query --agent researcher --time 2026-03-03 --verdict deny\n  sallyport audit query --target crm --since 2h --cause upstream_timeout',
+		)
+		.action((options: Options) => query(options, output));
+}
+
+async function query(options: Options, output: AuditOutput): Promise<void> {
+	const { agent, target, verdict, cause, decision, limit } = options;
+	const since = options.since ?? options.time?.since;
+	const until = options.until ?? options.time?.until;
+	const question: Question = {
+		limit: Math.max(1, limit),
+		...(agent === undefined ? {} : { agent }),
+		...(target === undefined ? {} : { target }),
+		...(verdict === undefined ? {} : { verdict }),
+		...(cause === undefined ? {} : { cause }),
+		...(decision === undefined ? {} : { decision }),
+		...(since === undefined ? {} : { since }),
+		...(until === undefined ? {} : { until }),
+	};
+	try {
+		const { rows, more } = await queryDirectory(options.directory, question);
+		const show = new Show(output.colour, true);
+		const raw = options.json === true || !output.terminal;
+		for (const row of rows) await output.write(raw ? `${JSON.stringify(row)}\n` : show.row(row));
+		if (more > 0) output.error(`${more} earlier decisions are not shown; --limit shows more\n`);
+		if (!raw && rows.length === 0) output.error('no decision fits\n');
+	} catch (error) {
+		output.error(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+		process.exitCode = 1;
+	}
+}
+
+interface Span {
+	readonly since: number;
+	readonly until: number;
+}
+
+const DAY = 86_400_000;
+
+/** A day, hour or minute, by how much of a timestamp is given. */
+function spanOf(text: string): Span {
+	const match = /^(\d{4}-\d\d-\d\d)(?:T(\d\d)(?::(\d\d))?Z?)?$/.exec(text);
+	const [, day = '', hour, minute] = match ?? [];
+	const since = Date.parse(`${day}T${hour ?? '00'}:${minute ?? '00'}:00Z`);
+	if (Number.isNaN(since)) throw new InvalidArgumentError('Expected 2026-03-03, 2026-03-03T10 or 2026-03-03T10:15.');
+	return { since, until: since + (hour === undefined ? DAY : minute === undefined ? 3_600_000 : 60_000) };
+}
+
+function timeOf(text: string): number {
+	const ago = duration.safeParse(text);
+	if (ago.success && text !== '0') return Date.now() - ago.data;
+	const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+	if (Number.isNaN(time)) throw new InvalidArgumentError('Expected 2026-03-03T10:00:00Z, 2026-03-03, 90m or 3d.');
+	return time;
+}
+
+function causeOf(text: string): string {
+	const known: readonly string[] = CAUSES;
+	if (!known.includes(text)) throw new InvalidArgumentError(`Expected one of ${CAUSES.join(', ')}.`);
+	return text;
+}

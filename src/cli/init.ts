@@ -1,0 +1,56 @@
+import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { Command } from 'commander';
+import { trustDomainProblem } from '../formats/spiffe-id.ts';
+import { starterFiles } from './starter.ts';
+import { DONE, example, jsonLine, mistake, processTerminal, settle, type Terminal } from './terminal.ts';
+
+interface Options {
+	readonly trustDomain: string;
+	readonly json?: boolean;
+}
+
+/** `init`: a first configuration and policy, good as they stand. Nothing is replaced. */
+export function initCommand(terminal: Terminal = processTerminal()): Command {
+	return new Command('init')
+		.description('write a first configuration and policy')
+		.argument('[folder]', 'where to', '.')
+		.option('--trust-domain <name>', 'trust domain of the agents', 'example.org')
+		.option('--json', 'print JSON')
+		.addHelpText('after', example('sallyport init --trust-domain example.org', 'sallyport init sidecar'))
+		.action((folder: string, options: Options) => settle(terminal, () => init(folder, options, terminal)));
+}
+
+function init(folder: string, { trustDomain, json }: Options, terminal: Terminal): number {
+	const problem = trustDomainProblem(trustDomain);
+	if (problem !== undefined) throw mistake(`--trust-domain ${trustDomain}: ${problem}`);
+	const files = Object.entries(starterFiles(trustDomain)).map(([name, text]) => ({ name, path: join(folder, name), text }));
+	// An ignore list that is there already is somebody's own.
+	const missing = files.filter(({ name, path }) => name !== '.gitignore' || !isThere(path));
+	const taken = missing.filter(({ path }) => isThere(path));
+	if (taken.length > 0) throw mistake(`nothing was written: there ${taken.length === 1 ? 'is' : 'are'} ${taken.map(({ path }) => path).join(', ')} already`);
+	for (const { path, text } of missing) {
+		mkdirSync(dirname(path), { recursive: true });
+		writeFileSync(path, text, { flag: 'wx' });
+	}
+	if (json === true) {
+		terminal.out(jsonLine({ written: missing.map(({ path }) => path) }));
+		return DONE;
+	}
+	for (const { path } of missing) terminal.out(`${terminal.paint('green', 'wrote')}  ${path}\n`);
+	const cd = relative('.', folder);
+	terminal.out('\nNext:\n');
+	const commands = [
+		...(cd === '' ? [] : [`cd ${cd}`]),
+		`sallyport certs init --trust-domain ${trustDomain}`,
+		'sallyport config check',
+		'sallyport policy test policies',
+		'sallyport run',
+		'sallyport exec --agent researcher -- curl -i http://example.com/',
+		'sallyport audit tail -f',
+	];
+	for (const command of commands) terminal.out(`  ${command}\n`);
+	return DONE;
+}
+
+const isThere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;

@@ -1,0 +1,45 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { PolicyConfig } from '../../src/config/schema.ts';
+import type { AgentPolicy } from '../../src/model/ports.ts';
+import { BUILTINS } from '../../src/policy/builtins/registry.ts';
+import { compile } from '../../src/policy/compile.ts';
+import { findOpa, type Opa } from '../../src/policy/opa.ts';
+import { agentPolicy, type LoadedBundle, loadBundle } from '../../src/policy/set.ts';
+
+export const MEMORY = 64 * 1024 * 1024;
+
+export const theOpa = (): Promise<Opa> => findOpa(undefined, process.env);
+
+/** A folder of its own for one test, gone afterwards. */
+export async function folder(t: TestContext, files: Readonly<Record<string, string | Buffer>> = {}): Promise<string> {
+	const path = await mkdtemp(join(tmpdir(), 'sallyport-test-'));
+	t.after(() => rm(path, { recursive: true, force: true }));
+	await write(path, files);
+	return path;
+}
+
+export async function write(root: string, files: Readonly<Record<string, string | Buffer>>): Promise<void> {
+	for (const [name, text] of Object.entries(files)) {
+		const path = join(root, name);
+		await mkdir(dirname(path), { recursive: true });
+		await writeFile(path, text);
+	}
+}
+
+/** Files compiled and loaded as one bundle. */
+export async function loaded(t: TestContext, files: Readonly<Record<string, string>>, name = 'default'): Promise<LoadedBundle> {
+	const root = await folder(t, files);
+	return await loadBundle(name, await compile(await theOpa(), [root]), root, { memory: MEMORY, builtins: BUILTINS });
+}
+
+/** One Rego module that judges `request`, without its package line. */
+export async function requestPolicy(t: TestContext, rego: string): Promise<AgentPolicy> {
+	return agentPolicy([await loaded(t, { 'request.rego': `package sallyport.request\n\n${rego}\n` })]);
+}
+
+export const policyConfig = (fields: Partial<PolicyConfig> & { readonly keep: string }): PolicyConfig => ({ mode: 'enforce', memory: MEMORY, ...fields });
+
+export const clock = { now: () => Date.now() };
