@@ -5,7 +5,7 @@ import { run } from '../cache.ts';
 import type { Candidate, Running, Setting } from '../candidate.ts';
 import { TRUST_DOMAIN } from '../certificates.ts';
 import { GRANTS_REGO, grantsData } from '../grants.ts';
-import { accepts, freePort, startPinned, stopProcess, untilReady } from '../processes.ts';
+import { answers, freePort, startPinned, stopProcess, untilReady } from '../processes.ts';
 import { candidateEnvironment, nodeProgram, ROOT } from '../program.ts';
 import { countRecords } from '../records.ts';
 
@@ -52,7 +52,7 @@ export function sallyport(options: SallyportOptions): Candidate {
 			await writeFile(file, JSON.stringify(configuration(setting, port, health), undefined, '\t'));
 			const command = [nodeProgram(), '--disable-warning=ExperimentalWarning', ...flags, main, 'run', '--config', file];
 			const child = startPinned(setting.core, command, log, { cwd: setting.folder, env: candidateEnvironment() });
-			await untilReady(child, log, () => accepts(port));
+			await untilReady(child, log, () => answers(`http://127.0.0.1:${health}/readyz`));
 			const host = `crm.internal:${setting.upstreamPort}`;
 			return {
 				pid: child.pid ?? 0,

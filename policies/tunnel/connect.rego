@@ -1,13 +1,13 @@
-# Tunnels (CONNECT) to hosts that are not declared as upstreams. What flows inside is not seen, so every host is granted by name.
+# Tunnels (CONNECT). What flows inside is not seen, so every host is granted by name.
 package sallyport.connect
 
 allow if {
-	input.target.protocol == "tunnel"
+	input.call.protocol == "tunnel"
 	some prefix in input.agent.prefixes
 	data.grants.tunnel[prefix][input.call.resource]
 }
 
 deny contains {"msg": "tunnels go to port 443 only", "code": "port"} if {
-	input.target.protocol == "tunnel"
+	input.call.protocol == "tunnel"
 	input.target.port != 443
 }

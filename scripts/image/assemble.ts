@@ -15,10 +15,24 @@ interface Locked {
 const NODE = /^node_modules\/node-linux-/;
 /** Where the image keeps the tree: a script's first line must name its interpreter by an absolute path. */
 const HOME = '/opt/sallyport';
-/** Read by compilers, editors and people, never by Node. */
-const DEAD_FILES: ReadonlySet<string> = new Set(['.ts', '.mts', '.cts', '.map', '.md', '.markdown', '.html']);
+/** Read by compilers, editors and people, never by Node. Folders at the top of a package only: deeper ones may be code. */
+const DEAD_FILES: ReadonlySet<string> = new Set([
+	'.ts',
+	'.mts',
+	'.cts',
+	'.map',
+	'.md',
+	'.markdown',
+	'.html',
+	'.sh',
+	'.cc',
+	'.hh',
+	'.txt',
+	'.inc',
+	'.S',
+	'.asm',
+]);
 const DEAD_FOLDERS: ReadonlySet<string> = new Set([
-	'.github',
 	'benchmark',
 	'benchmarks',
 	'doc',
@@ -30,7 +44,7 @@ const DEAD_FOLDERS: ReadonlySet<string> = new Set([
 ]);
 /** Parts of single packages that Node does not load: sources, browser bundles, builds for other systems. */
 const UNUSED: Readonly<Record<string, readonly string[]>> = {
-	koffi: ['cnoke.cjs', 'lib/native', 'src', 'vendor'],
+	koffi: ['cnoke.cjs', 'lib/native', 'vendor'],
 	'@koromix/koffi-linux-arm64': ['musl_arm64'],
 	'@koromix/koffi-linux-x64': ['musl_x64'],
 	'@opentelemetry/api': ['build/esm', 'build/esnext'],
@@ -64,7 +78,7 @@ for (const part of ['LICENSE', 'policies']) cpSync(part, join(out, part), { recu
 function copyNode(from: string, to: string): void {
 	mkdirSync(to, { recursive: true });
 	cpSync(join(from, 'bin', 'node'), join(to, 'node'));
-	cpSync(join(from, 'LICENSE'), join(to, 'LICENSE.node'));
+	cpSync(join(from, 'LICENSE'), join(to, 'node.LICENSE'));
 }
 
 function copyPackage(from: string, to: string): void {
@@ -74,11 +88,13 @@ function copyPackage(from: string, to: string): void {
 	cpSync(from, to, {
 		recursive: true,
 		filter(source) {
+			if (source === from) return true;
+			const path = relative(from, source);
+			const name = basename(source);
 			// What a package has in a node_modules of its own has its own line in the lock file.
-			if (unused.includes(source) || DEAD_FOLDERS.has(basename(source)) || basename(source) === 'node_modules')
-				return false;
-			const licence = /^(licen[cs]e|notice|copying)/i.test(basename(source));
-			return licence || !DEAD_FILES.has(extname(source)) || relative(from, source) === '';
+			if (unused.includes(source) || name === 'node_modules' || path.startsWith('.')) return false;
+			if (DEAD_FOLDERS.has(path)) return false;
+			return /^(licen[cs]e|notice|copying)/i.test(name) || !DEAD_FILES.has(extname(source));
 		},
 	});
 }

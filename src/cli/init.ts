@@ -1,5 +1,5 @@
 import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { trustDomainProblem } from '../formats/spiffe-id.ts';
 import { starterFiles } from './starter.ts';
@@ -38,10 +38,9 @@ function init(folder: string, { trustDomain, json }: Options, terminal: Terminal
 		return DONE;
 	}
 	for (const { path } of missing) terminal.out(`${terminal.paint('green', 'wrote')}  ${path}\n`);
-	const cd = relative('.', folder);
 	terminal.out('\nNext:\n');
 	const commands = [
-		...(cd === '' ? [] : [`cd ${cd}`]),
+		...(folder === '.' ? [] : [`cd ${folder}`]),
 		`sallyport certs init --trust-domain ${trustDomain}`,
 		'sallyport config check',
 		'sallyport policy test policies',

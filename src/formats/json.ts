@@ -225,21 +225,25 @@ function scanNumber(bytes: Uint8Array, start: number): number | JsonFault {
 	return survivesDouble(text) ? at : fault('number', start);
 }
 
-/** Whether a reader with doubles and a reader with decimals hold the same number (17 digits tell doubles apart). */
+/**
+ * Whether readers with doubles, with 64-bit integers and with decimals hold the same number. Integers must be exact.
+ * What has a fraction or an exponent, nobody reads as an integer: its digits must come back when its double is
+ * printed with as many.
+ */
 function survivesDouble(text: string): boolean {
 	const value = Number(text);
 	if (!Number.isFinite(value)) return false;
 	const match = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text);
 	if (match === null) return false;
-	const [, whole = '', fraction = '', exponent = '0'] = match;
-	const digits = (whole + fraction).replace(/^0+/, '');
-	const significant = stripZeros(digits);
-	if (significant === '') return true;
-	if (value === 0) return false;
-	const power = Number(exponent) - fraction.length + (digits.length - significant.length);
-	if (power < 0) return significant.length <= 17;
+	const [, whole = '', fraction, exponent] = match;
 	// Finite, so at most 309 digits.
-	return BigInt(significant + '0'.repeat(power)) === BigInt(Math.abs(value));
+	if (fraction === undefined && exponent === undefined) return BigInt(whole) === BigInt(Math.abs(value));
+	const digits = stripZeros((whole + (fraction ?? '')).replace(/^0+/, ''));
+	if (digits === '') return true;
+	if (value === 0 || digits.length > 17) return false;
+	if (digits.length <= 15) return true;
+	const printed = Math.abs(value).toExponential(digits.length - 1);
+	return printed.slice(0, printed.indexOf('e')).replace('.', '') === digits;
 }
 
 /** Without trailing zeros; not by a regular expression, which takes quadratic time on long runs that do not end the text. */

@@ -115,7 +115,10 @@ export class Engine {
 		return this.#memory.buffer.byteLength;
 	}
 
-	/** Synchronous; throws nothing. `input` is JSON that a strict scanner has accepted, or that Sallyport wrote. */
+	/**
+	 * Synchronous; throws nothing. `input` is JSON that a strict scanner has accepted, or that Sallyport wrote: OPA's own
+	 * reader stops at the end of the first value.
+	 */
 	evaluate(entrypoint: number, input: string): Evaluated {
 		const length = this.#write(input);
 		if (length < 0) return { error: 'the input is too large for the memory of the policy' };
@@ -229,7 +232,8 @@ export class Engine {
 function reason(error: unknown): string {
 	if (error instanceof RangeError) return 'the stack of the policy is exhausted';
 	if (error instanceof WebAssembly.RuntimeError) return `WebAssembly trap: ${error.message} (memory exhausted?)`;
-	if (error instanceof Error) return error.message;
+	// What OPA's allocator says when the memory cannot grow.
+	if (error instanceof Error) return error.message === 'opa_malloc: failed' ? 'the memory of the policy is exhausted' : error.message;
 	return String(error);
 }
 

@@ -269,18 +269,19 @@ class Source implements OpenPolicy {
 	}
 
 	async #read(config: BundleConfig): Promise<Bundle> {
-		const [path] = config.paths;
-		if (config.paths.length === 1 && path !== undefined && (await isArchive(path))) return await readBundle(await readArchive(path), path);
-		return await compile(await this.#opa(), config.paths);
-	}
-
-	/** Looked for at each reload: it may have been installed since. */
-	async #opa(): Promise<Opa> {
-		return await findOpa(this.#config.opa, this.#deps.environment);
+		// `opa` is looked for at each reload: it may have been installed since.
+		return await readAny(config.paths, () => findOpa(this.#config.opa, this.#deps.environment));
 	}
 }
 
-const isArchive = async (path: string): Promise<boolean> =>
+/** One compiled bundle, or folders and files that are compiled. Rejects with PolicyError. */
+export async function readAny(paths: readonly string[], opa: () => Promise<Opa>): Promise<Bundle> {
+	const [path] = paths;
+	if (paths.length === 1 && path !== undefined && (await isArchive(path))) return await readBundle(await readArchive(path), path);
+	return await compile(await opa(), paths);
+}
+
+export const isArchive = async (path: string): Promise<boolean> =>
 	/\.(tar\.gz|tgz)$/.test(path) && !(await stat(path).then(entry => entry.isDirectory(), () => false));
 
 async function readArchive(path: string): Promise<Buffer> {

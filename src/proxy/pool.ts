@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import { Client } from 'undici';
+import type { Client } from 'undici';
+import UndiciClient from 'undici/lib/dispatcher/client.js';
 import { type Refused, refused } from '../model/cause.ts';
 import type { CallPermit } from '../model/permit.ts';
 import type { Dialler } from './dial.ts';
@@ -151,7 +152,7 @@ export class UpstreamConnection {
 		socket.once('close', () => gone(this));
 		socket.on('error', () => {});
 		// The origin only names it in undici's errors: where the bytes go was settled when the socket was dialled.
-		this.client = new Client('http://upstream.invalid', {
+		this.client = new UndiciClient('http://upstream.invalid', {
 			allowH2: false,
 			pipelining: 1,
 			headersTimeout: 0,

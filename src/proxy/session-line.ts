@@ -71,6 +71,8 @@ export class Line {
 		this.flow(false);
 		this.#handedOver = true;
 		const socket = this.#socket;
+		// TLS takes this over: a peer that ends its stream in the handshake is not waited for.
+		socket.allowHalfOpen = false;
 		socket.removeListener('data', this.#onData);
 		socket.removeListener('end', this.#onEnd);
 		socket.removeListener('drain', this.#onDrain);

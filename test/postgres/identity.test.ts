@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { connect as tlsConnect } from 'node:tls';
 import { startupMessage } from '../../src/protocols/postgres/messages.ts';
@@ -124,4 +126,47 @@ test('who says nothing is cut off by the time limit', async t => {
 		door.refusals.map(refusal => refusal.cause),
 		['limit_exceeded'],
 	);
+});
+
+test('a connection that is closed in the TLS handshake is recorded by what the handshake says of it', async t => {
+	const certs = certificates(t);
+	const door = await openDoor(t, { protocol, certificates: certs, upstream: 1 });
+	const socket = connect({ port: door.port, host: '127.0.0.1' });
+	socket.write(Buffer.from('0000000804d2162f', 'hex'));
+	await once(socket, 'data');
+	socket.destroy();
+	await until(() => door.over === 1);
+	assert.deepEqual(door.refusals, [{ cause: 'identity_missing', detail: 'closed in the TLS handshake' }]);
+});
+
+test('a client that reads only after it has sent everything still reads why it was refused', async t => {
+	const certs = certificates(t);
+	const door = await openDoor(t, {
+		protocol,
+		certificates: certs,
+		upstream: 1,
+		authenticate: 'as',
+		decide: () => ({ cause: 'no_rule' }),
+	});
+	const much = Buffer.alloc(16 * 1024 * 1024, 'G');
+	for (const [data, words] of [
+		[much, /not a Postgres start-up message/],
+		[Buffer.concat([startupMessage(new Map([['user', 'app']])), much]), /no_rule/],
+	] as const) {
+		const socket = connect({ port: door.port, host: '127.0.0.1' });
+		socket.pause();
+		await new Promise<void>((resolve, reject) => {
+			socket.once('error', reject);
+			socket.write(data, error => (error ? reject(error) : resolve()));
+		});
+		const said = await new Promise<string>(resolve => {
+			let text = '';
+			socket.on('data', chunk => {
+				text += chunk.toString('latin1');
+			});
+			socket.on('end', () => resolve(text));
+			socket.resume();
+		});
+		assert.match(said, words);
+	}
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import type { SessionPermit } from '../../src/model/permit.ts';
 import type { SessionEvent, SessionProtocol, SessionStep } from '../../src/protocols/contract.ts';
@@ -99,4 +100,39 @@ test('the end of a life cuts both sides, once, and all sessions of a door can be
 		['revoked', 'draining', 'draining'],
 	);
 	assert.equal(door.over, 3);
+});
+
+test('the end of a stream waits for an answer as bytes do', async t => {
+	const certs = certificates(t);
+	const events: string[] = [];
+	const protocol: SessionProtocol = {
+		...tcp,
+		open: settings => ({
+			on(event) {
+				events.push(event.kind);
+				if (event.kind === 'bytes') {
+					const call = {
+						protocol: 'tcp',
+						operation: 'connect',
+						resource: settings.address,
+						effect: 'unknown',
+					} as const;
+					return [{ kind: 'decide', call, sections: [] }];
+				}
+				return event.kind === 'closed' ? [{ kind: 'close', cause: 'completed' }] : [];
+			},
+		}),
+	};
+	const door = await openDoor(t, { protocol, certificates: certs, upstream: 1, authenticate: 'as', decideAfter: 50 });
+	const socket = connect({ port: door.port, host: '127.0.0.1' });
+	// One packet with the bytes and the end of them.
+	socket.cork();
+	socket.end('hello');
+	socket.uncork();
+	socket.resume();
+	await until(() => door.over === 1);
+	assert.deepEqual(
+		events.filter(kind => kind !== 'tick'),
+		['accepted', 'bytes', 'decided', 'closed'],
+	);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { Life } from '../../src/model/life.ts';
 import type { SessionPermit } from '../../src/model/permit.ts';
@@ -63,6 +64,55 @@ test('a tunnel carries the head first, then everything, and ends each way by its
 	assert.equal((await readAll(agent)).toString(), 'you said head and body');
 	await until(() => tunnels.size === 0);
 	assert.deepEqual(ends, [{ cause: 'completed', bytesSent: 13, bytesReceived: 22 }]);
+});
+
+test('an agent may go on when the upstream has said everything', async t => {
+	let got = '';
+	const { agent, tunnels, ends } = await open(
+		t,
+		socket => {
+			socket.end('that is all');
+			socket.on('data', chunk => {
+				got += chunk;
+			});
+		},
+		'',
+	);
+	assert.equal((await readAll(agent)).toString(), 'that is all');
+	agent.write('but ');
+	await until(() => got === 'but ');
+	agent.end('I go on');
+	await until(() => tunnels.size === 0);
+	assert.equal(got, 'but I go on');
+	assert.deepEqual(ends, [{ cause: 'completed', bytesSent: 11, bytesReceived: 11 }]);
+});
+
+/** A socket whose peer takes what is written only after a while. */
+class SlowSocket extends Duplex {
+	taken = '';
+	override _read(): void {}
+	override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+		setTimeout(() => {
+			this.taken += chunk.toString();
+			done();
+		}, 1300);
+	}
+}
+
+test('last words are flushed to a slow agent before its socket is closed', async t => {
+	const upstream = await useServer(t, socket => socket.end('last words'));
+	const tunnels = new Tunnels({ session: 0, sessionIdle: 0 });
+	const slow = new SlowSocket();
+	const ends: TunnelEnd[] = [];
+	const dialled = connect({ port: upstream, host: '127.0.0.1' });
+	slow.push(null);
+	// What a tunnel uses of a socket, a Duplex has.
+	tunnels.open({ socket: slow as unknown as Socket, head: Buffer.alloc(0) }, dialled, permitFor(upstream), end =>
+		ends.push(end),
+	);
+	await until(() => tunnels.size === 0);
+	assert.equal(slow.taken, 'last words');
+	assert.equal(ends[0]?.cause, 'completed');
 });
 
 test('the end of its life cuts a tunnel', async t => {

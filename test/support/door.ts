@@ -99,9 +99,12 @@ function makeDeps(options: DoorOptions, authenticate: SessionSettings['authentic
 				...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
 			});
 			const failed = (): void => done({ cause: 'identity_invalid', detail: 'the TLS handshake failed' });
+			const closed = (): void => done({ cause: 'identity_missing', detail: 'closed in the TLS handshake' });
 			tls.once('error', failed);
+			socket.once('close', closed);
 			tls.once('secure', () => {
 				tls.removeListener('error', failed);
+				socket.removeListener('close', closed);
 				const chosen = typeof tls.alpnProtocol === 'string' ? { alpn: tls.alpnProtocol } : {};
 				if (authenticate !== 'mtls') {
 					done({ socket: tls, ...chosen });

@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test';
-import { type Postgres, type PostgresOptions, startPostgres } from '../../scripts/postgres.ts';
+import { type Postgres, type PostgresOptions, startPostgres } from '../../src/cli/demo/postgres.ts';
 
-export type { Postgres } from '../../scripts/postgres.ts';
+export type { Postgres } from '../../src/cli/demo/postgres.ts';
 
 /** A real Postgres for as long as the test runs. */
 export async function usePostgres(t: Pick<TestContext, 'after'>, options: PostgresOptions = {}): Promise<Postgres> {

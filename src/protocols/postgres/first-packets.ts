@@ -1,6 +1,6 @@
 import type { SessionStep } from '../contract.ts';
 import { ALPN } from './messages.ts';
-import { readFirst, type Startup } from './startup.ts';
+import { type Bad, readFirst, type Startup } from './startup.ts';
 
 const NO: Buffer = Buffer.from('N');
 const YES: Buffer = Buffer.from('S');
@@ -13,7 +13,7 @@ export type FirstResult =
 	| { readonly kind: 'tls' }
 	| { readonly kind: 'startup'; readonly startup: Startup; readonly rest: Buffer }
 	| { readonly kind: 'cancel'; readonly key: Buffer }
-	| { readonly kind: 'bad'; readonly detail: string };
+	| Bad;
 
 /** The agent's packets up to its start-up message or cancel request, and the negotiation of encryption in them. */
 export class FirstPackets {

@@ -121,7 +121,7 @@ export class PostgresMachine implements SessionMachine {
 			case 'cancel':
 				return [...steps, ...this.#cancel(result.key)];
 			case 'bad':
-				return [...steps, ...this.#malformed(result.detail)];
+				return [...steps, ...this.#malformed(result.detail, result.name)];
 		}
 	}
 
@@ -288,8 +288,8 @@ export class PostgresMachine implements SessionMachine {
 		return this.#refuse({ cause, decisionId, code: '57P01' });
 	}
 
-	#malformed(detail: string): readonly SessionStep[] {
-		return this.#refuse({ cause: 'undecodable', detail });
+	#malformed(detail: string, name?: string): readonly SessionStep[] {
+		return this.#refuse({ cause: 'undecodable', detail, ...(name === undefined ? {} : { name }) });
 	}
 
 	#refuse(said: RefusalWords): readonly SessionStep[] {

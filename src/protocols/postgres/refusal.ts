@@ -19,6 +19,8 @@ export interface RefusalWords {
 	readonly cause: Cause;
 	/** What an agent may read beside the cause. */
 	readonly detail?: string | undefined;
+	/** What of the agent's own the detail is about. */
+	readonly name?: string;
 	readonly reasons?: readonly Reason[];
 	readonly decisionId?: string | undefined;
 	/** SQLSTATE, where it is not the one of the cause's family. */
@@ -26,11 +28,11 @@ export interface RefusalWords {
 }
 
 /** A refusal as an ErrorResponse: cause in the message, reasons in the detail, decision id and remedy in the hint. */
-export function refusal({ cause, detail, reasons, decisionId, code }: RefusalWords): Buffer {
+export function refusal({ cause, detail, name, reasons, decisionId, code }: RefusalWords): Buffer {
 	const lines = (reasons ?? []).map(reason =>
 		reason.code === undefined ? reason.msg : `${reason.msg} (${reason.code})`,
 	);
-	if (detail !== undefined) lines.unshift(detail);
+	if (detail !== undefined) lines.unshift(name === undefined ? detail : `${detail}: ${name}`);
 	const hints = decisionId === undefined ? [] : [`decision ${decisionId}`];
 	const remedy = remedyOf(cause);
 	if (remedy !== '') hints.push(remedy);

@@ -47,10 +47,17 @@ export type First =
 	/** `key` is process id and secret. */
 	| { readonly kind: 'cancel'; readonly key: Buffer }
 	| { readonly kind: 'startup'; readonly startup: Startup; readonly rest: Buffer }
-	| { readonly kind: 'bad'; readonly detail: string };
+	| Bad;
+
+/** `detail` is one of a few texts, so that records of it coalesce; `name` is the agent's own, for the agent alone. */
+export interface Bad {
+	readonly kind: 'bad';
+	readonly detail: string;
+	readonly name?: string;
+}
 
 const MORE: First = { kind: 'more' };
-const bad = (detail: string): First => ({ kind: 'bad', detail });
+const bad = (detail: string, name?: string): Bad => ({ kind: 'bad', detail, ...(name === undefined ? {} : { name }) });
 
 /** Reads one first packet: a request for encryption, a cancel request or a start-up message. */
 export function readFirst(buffer: Buffer): First {
@@ -91,9 +98,9 @@ function readStartup(wanted: number, body: Buffer, rest: Buffer): First {
 		const lower = name.toLowerCase();
 		// `user` and `database` are compared byte for byte by the server, settings without regard to case.
 		if (!ALLOWED.has(lower) || ((lower === 'user' || lower === 'database') && lower !== name)) {
-			return bad(`the start-up parameter "${printable(name)}" is not allowed`);
+			return bad('a start-up parameter that is not allowed', printable(name));
 		}
-		if (seen.has(lower)) return bad(`the start-up parameter "${lower}" is there twice`);
+		if (seen.has(lower)) return bad('a start-up parameter that is there twice', lower);
 		seen.add(lower);
 		if (lower === 'user') user = value;
 		else if (lower === 'database') database = value;

@@ -1,0 +1,167 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError } from 'commander';
+import { size } from '../config/values.ts';
+import { JSON_LIMITS, scanJson } from '../formats/json.ts';
+import { PHASES, type Phase } from '../model/call.ts';
+import { BUILTINS } from '../policy/builtins/registry.ts';
+import { checkPolicy } from '../policy/check.ts';
+import { compile } from '../policy/compile.ts';
+import { findOpa, type Opa } from '../policy/opa.ts';
+import { agentPolicy, loadBundle } from '../policy/set.ts';
+import { isArchive, readAny } from '../policy/source.ts';
+import { testPolicy } from '../policy/tester.ts';
+import { checkedText, printFailures, testedText, verdictText } from './policy-text.ts';
+import { DONE, example, FAILURE, jsonLine, mistake, processTerminal, settle, type Terminal } from './terminal.ts';
+
+interface Options {
+	readonly opa?: string;
+	readonly memory: number;
+	readonly json?: boolean;
+}
+
+const SCHEMA = fileURLToPath(new URL('../../policies/input.schema.json', import.meta.url));
+
+/** `policy check|test|build|eval`. Exit status 1: the policy is at fault; 2: how it was called is. */
+export function policyCommand(terminal: Terminal = processTerminal()): Command {
+	const policy = new Command('policy').description('check, test, build and evaluate policy');
+
+	common(policy.command('check'))
+		.description('find what is wrong with a policy, show what it reads and costs')
+		.option('--input <file>', 'input whose evaluation is measured, JSON; - for standard input')
+		.addHelpText('after', example('sallyport policy check policies', 'sallyport policy check policies --json'))
+		.action((paths: readonly string[], options: Options & { readonly input?: string }) => run(terminal, options, () => checkCommand(terminal, paths, options)));
+
+	common(policy.command('test'))
+		.description('run the Rego tests in opa and in the engine that judges calls; they must agree')
+		.addHelpText('after', example('sallyport policy test policies'))
+		.action((paths: readonly string[], options: Options) => run(terminal, options, () => testCommand(terminal, paths, options)));
+
+	common(policy.command('build'))
+		.description('compile a policy bundle')
+		.option('-o, --output <file>', 'where to write it', 'bundle.tar.gz')
+		.option('--revision <text>', 'revision in place of the SHA-256 of sources and data', parseRevision)
+		.addHelpText('after', example('sallyport policy build policies -o policy.tar.gz', 'sallyport policy build policies --revision "$(git describe)"'))
+		.action((paths: readonly string[], options: Options & { readonly output: string; readonly revision?: string }) =>
+			run(terminal, options, () => buildCommand(terminal, paths, options)),
+		);
+
+	common(policy.command('eval'))
+		.description('print the verdict on an input; the exit status is 0 whatever the verdict, 1 if there is none')
+		.requiredOption('--input <file>', 'the input, JSON; - for standard input')
+		.option('--phase <phase>', `${PHASES.join(', ')}; the input's own phase, or request`, parsePhase)
+		.addHelpText('after', example('sallyport policy eval policies --input call.json', 'sallyport policy eval policy.tar.gz --input - --json < call.json'))
+		.action((paths: readonly string[], options: Options & { readonly input: string; readonly phase?: Phase }) =>
+			run(terminal, options, () => evalCommand(terminal, paths, options)),
+		);
+
+	return policy;
+}
+
+function common(command: Command): Command {
+	return command
+		.argument('[paths...]', 'folders and files of Rego and data, or one compiled bundle', ['policies'])
+		.option('--opa <path>', 'the opa executable')
+		.option('--memory <size>', 'greatest WebAssembly memory', parseSize, 64 * 1024 * 1024)
+		.option('--json', 'print JSON');
+}
+
+function parseSize(text: string): number {
+	const parsed = size.safeParse(text);
+	if (!parsed.success || parsed.data === 0) throw new InvalidArgumentError('Expected a size such as 64MiB.');
+	return parsed.data;
+}
+
+function parsePhase(text: string): Phase {
+	const phase = PHASES.find(name => name === text);
+	if (phase === undefined) throw new InvalidArgumentError(`Expected ${PHASES.join(', ')}.`);
+	return phase;
+}
+
+function parseRevision(text: string): string {
+	if (text === '' || text.length > 256) throw new InvalidArgumentError('Expected 1 to 256 characters.');
+	return text;
+}
+
+/** Problems of the policy are printed one a line, `FILE:LINE: MESSAGE`, so that editors find the place. */
+const run = (terminal: Terminal, options: Options, work: () => Promise<number>): Promise<void> =>
+	settle(terminal, () => printFailures(terminal, options.json === true, work));
+
+const opaOf = (options: Options): Promise<Opa> => findOpa(options.opa, process.env);
+const limits = (options: Options) => ({ memory: options.memory, builtins: BUILTINS });
+
+async function sourcesOnly(paths: readonly string[]): Promise<void> {
+	for (const path of paths) if (await isArchive(path)) throw mistake(`${path} is a compiled bundle; sources are needed here`);
+}
+
+async function checkCommand(terminal: Terminal, paths: readonly string[], options: Options & { readonly input?: string }): Promise<number> {
+	await sourcesOnly(paths);
+	const input = options.input === undefined ? undefined : await readInput(options.input);
+	const checked = await checkPolicy(await opaOf(options), paths, { ...limits(options), schema: SCHEMA, ...(input === undefined ? {} : { input }) });
+	if (options.json === true) {
+		const phases = checked.phases.map(({ phase, reads, micros }) => ({ phase, reads: reads ?? null, evaluation_us: micros }));
+		terminal.out(jsonLine({ ok: true, revision: checked.bundle.revision, phases }));
+	} else terminal.out(checkedText(checked, terminal));
+	return DONE;
+}
+
+async function testCommand(terminal: Terminal, paths: readonly string[], options: Options): Promise<number> {
+	await sourcesOnly(paths);
+	const now = BigInt(Date.now()) * 1_000_000n;
+	const tested = await testPolicy(await opaOf(options), paths, { ...limits(options), now: () => now });
+	if (tested.results.length === 0) throw mistake(`there are no tests (rules that begin with test_) in ${paths.join(', ')}`);
+	terminal.out(options.json === true ? jsonLine({ ok: tested.passed, tests: tested.results }) : testedText(tested, terminal));
+	return tested.passed ? DONE : FAILURE;
+}
+
+async function buildCommand(
+	terminal: Terminal,
+	paths: readonly string[],
+	options: Options & { readonly output: string; readonly revision?: string },
+): Promise<number> {
+	await sourcesOnly(paths);
+	const bundle = await compile(await opaOf(options), paths, options.revision);
+	// What would be refused when it is loaded is not worth writing.
+	await loadBundle('default', bundle, paths.join(', '), limits(options));
+	await writeFile(options.output, bundle.archive);
+	const phases = [...bundle.phases.keys()];
+	if (options.json === true) terminal.out(jsonLine({ ok: true, file: options.output, bytes: bundle.archive.length, revision: bundle.revision, phases }));
+	else terminal.out(`${options.output}  ${bundle.archive.length} bytes  ${phases.join(', ')}\nrevision ${bundle.revision}\n`);
+	return DONE;
+}
+
+async function evalCommand(
+	terminal: Terminal,
+	paths: readonly string[],
+	options: Options & { readonly input: string; readonly phase?: Phase },
+): Promise<number> {
+	const input = await readInput(options.input);
+	const bundle = await readAny(paths, () => opaOf(options));
+	const policy = agentPolicy([await loadBundle('default', bundle, paths.join(', '), limits(options))]);
+	const phase = options.phase ?? phaseOf(input);
+	const verdict = policy.evaluate(phase, input);
+	if (options.json === true) {
+		const { verdict: kind, cause, reasons, result, error, micros } = verdict;
+		terminal.out(jsonLine({ phase, verdict: kind, cause, reasons, result: JSON.parse(result), error, evaluation_us: micros, revision: bundle.revision }));
+	} else terminal.out(verdictText(phase, verdict, terminal));
+	return verdict.cause === 'policy_error' ? FAILURE : DONE;
+}
+
+/** The text of an input, in as far as everyone reads it in the same way. */
+async function readInput(file: string): Promise<string> {
+	let bytes: Buffer;
+	try {
+		bytes = await readFile(file === '-' ? '/dev/stdin' : file);
+	} catch (error) {
+		throw mistake(`${file} cannot be read: ${error instanceof Error && 'code' in error ? String(error.code) : 'unknown'}`);
+	}
+	const fault = scanJson(bytes, JSON_LIMITS);
+	if (fault !== undefined) throw mistake(`${file} is not strict JSON: ${fault.rule} at byte ${fault.offset}`);
+	if (bytes.toString('utf8').trim()[0] !== '{') throw mistake(`${file} is not a JSON object`);
+	return bytes.toString('utf8');
+}
+
+function phaseOf(input: string): Phase {
+	const { phase } = JSON.parse(input) as { readonly phase?: unknown };
+	return PHASES.find(name => name === phase) ?? 'request';
+}
