@@ -176,6 +176,12 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		};
 	};
 
+	let announced = new Set<string>();
+	const announce = (): void => {
+		const listening = proxy.listeners();
+		for (const { name, address } of listening) if (!announced.has(`${name} ${address}`)) log.info({ listener: name, address }, 'listening');
+		announced = new Set(listening.map(({ name, address }) => `${name} ${address}`));
+	};
 	let reloadProblems: readonly Problem[] = [];
 	const reload = async (): Promise<ReloadResult> => {
 		await identity.reload();
@@ -205,6 +211,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			return { problems: reloadProblems, restart: [] };
 		}
 		before.close();
+		announce();
 		config = effective;
 		reloadProblems = [];
 		reloaded('config', true);
@@ -221,7 +228,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	policy.onChange(() => proxy.judgeAgain());
 	await proxy.configure(config);
 	reloaded('config', true);
-	for (const { name, address } of proxy.listeners()) log.info({ listener: name, address }, 'listening');
+	announce();
 	log.info({ version: VERSION, id: identity.current().spiffeId.id, ready: readiness().length === 0 }, 'sallyport is up');
 
 	const stop = async (): Promise<void> => {

@@ -35,16 +35,13 @@ export interface Answer {
 }
 
 /**
- * Decisions that fit, in the order of the chain, joined with their outcomes. Reads segments that can hold them, keeps
- * `limit` of them in memory.
+ * Decisions that fit, in the order of the chain, joined with their outcomes. Keeps `limit` of them in memory.
  */
 export async function queryDirectory(directory: string, question: Question): Promise<Answer> {
 	const rows = new Map<string, Row>();
 	let more = 0;
 	let row = 0;
 	for (const segment of await listSegments(directory)) {
-		// Its last write lies before what is asked for; outcomes come after their decisions.
-		if (question.since !== undefined && segment.ended < question.since) continue;
 		await readLinesIfThere(join(directory, segment.name), line => {
 			const head = lineHead(line);
 			if (head?.decisionId === undefined) return undefined;

@@ -132,7 +132,8 @@ export class ChainRecorder implements Audit {
 		for (const id of open) this.#put('outcome', now, this.#lines.unknown(id));
 		if (open.size > 0) this.#deps.log('warn', 'calls of an earlier run have no outcome', { calls: open.size });
 		this.#turn();
-		this.#timer = setInterval(() => void this.maintain(), 1000);
+		const failed = (error: unknown): void => this.#deps.log('error', 'audit upkeep failed', { error: codeOf(error) });
+		this.#timer = setInterval(() => void this.maintain().catch(failed), 1000);
 		this.#timer.unref();
 	}
 

@@ -63,6 +63,7 @@ export class Refusals {
 			if (known.count === 0) known.first = now;
 			known.count++;
 			known.last = now;
+			if (now - known.recorded >= INTERVAL_MS) this.#record(known, now);
 			return;
 		}
 		const kind: Kind = {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { AuditConfig } from '../config/schema.ts';
 import type { RecordType } from '../model/record.ts';
-import { checkpointBody } from './checkpoint.ts';
+import { checkpointBody, type SigningKey } from './checkpoint.ts';
 import type { AuditDeps } from './contract.ts';
 import type { Lines } from './line.ts';
 import type { Outage } from './outage.ts';
@@ -101,13 +101,22 @@ export class Upkeep {
 	}
 
 	#writeCheckpoint(now: number, final: boolean): void {
-		const { spool, open, deps } = this.#o;
+		const { spool, open } = this.#o;
 		this.#due = now + this.#o.config.checkpoint;
 		const { seq, hash } = spool.head;
 		if (seq === 0 || (seq === this.#checkpoint?.seq && !final)) return;
 		const facts = { seq, hash, open, openCount: open.size, final };
-		if (spool.append('checkpoint', now, checkpointBody(spool.begin('checkpoint', now), facts, deps.signer()))) {
+		if (spool.append('checkpoint', now, checkpointBody(spool.begin('checkpoint', now), facts, this.#signer()))) {
 			this.#checkpoint = { seq: seq + 1, time: now };
+		}
+	}
+
+	#signer(): SigningKey | undefined {
+		try {
+			return this.#o.deps.signer();
+		} catch (error) {
+			this.#o.deps.log('error', 'there is no key to sign audit checkpoints', { error: codeOf(error) });
+			return undefined;
 		}
 	}
 

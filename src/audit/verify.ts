@@ -144,7 +144,10 @@ class Checker {
 			if (head.chain !== this.#chain) return this.#wrong(`this record is of another chain, ${head.chain}`, head.seq);
 			if (head.seq !== this.#seq + 1) return this.#wrong(`record ${this.#seq + 1} should be here`, head.seq);
 			if (head.prev !== this.#hash) {
-				return this.#wrong('the record before it is not the one that this record follows', head.seq);
+				return this.#wrong(
+					`it does not follow record ${this.#seq} as that stands: one of the two was changed`,
+					head.seq,
+				);
 			}
 		}
 		this.#seq = head.seq;

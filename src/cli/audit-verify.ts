@@ -83,7 +83,7 @@ function report(result: Verification, held: Held | undefined, trust: Trust | und
 	if (fault !== undefined) {
 		lines.push(`BROKEN at record ${fault.seq}, ${fault.segment} line ${fault.line}: ${plain(fault.problem)}`);
 		if (result.records > 0)
-			lines.push(`up to there: records ${result.first} to ${result.last} of chain ${result.chain}`);
+			lines.push(`read up to there: records ${result.first} to ${result.last} of chain ${result.chain}`);
 	} else if (result.records === 0) lines.push('no records');
 	else {
 		lines.push(`whole: records ${result.first} to ${result.last} of chain ${result.chain}`);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { appendFile, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { openAudit } from '../../src/audit/audit.ts';
 import { verifyDirectory } from '../../src/audit/verify.ts';
 import {
@@ -19,21 +19,20 @@ import {
 } from './fixture.ts';
 
 /** A directory as a killed run leaves it: no close, but the lock is free. */
-async function killed(t: TestContext, config: ReturnType<typeof configOf>, ids: readonly string[]): Promise<void> {
+async function killed(config: ReturnType<typeof configOf>, ids: readonly string[]): Promise<void> {
 	const audit = await openAudit(config, depsOf());
 	for (const id of ids) await recorded(audit, id.startsWith('deny') ? denied(id) : decision(id));
 	const names = await segmentsOf(config.directory);
 	const contents = await Promise.all(names.map(name => readFile(join(config.directory, name))));
 	await audit.close(0);
 	for (const [i, name] of names.entries()) await writeFile(join(config.directory, name), contents[i] ?? '');
-	t.diagnostic(`${names.length} segments`);
 }
 
 const last = async (directory: string): Promise<string> => join(directory, (await segmentsOf(directory)).at(-1) ?? '');
 
 test('a torn last line is cut off, and a record says what it was', async t => {
 	const directory = await temporary(t);
-	await killed(t, configOf(directory), ['a', 'deny-b']);
+	await killed(configOf(directory), ['a', 'deny-b']);
 	const whole = await linesOf(directory);
 	const torn = `${whole.at(-1)?.slice(0, 57)}`;
 	await appendFile(await last(directory), torn);
@@ -51,7 +50,7 @@ test('a torn last line is cut off, and a record says what it was', async t => {
 test('a tail of zeros, and whole lines that are no records, are cut off too', async t => {
 	for (const tail of [Buffer.alloc(5000), Buffer.from('{"type":"decision"}\n{"x":1}\n\n')]) {
 		const directory = await temporary(t);
-		await killed(t, configOf(directory), ['a']);
+		await killed(configOf(directory), ['a']);
 		await appendFile(await last(directory), tail);
 		const audit = await openAudit(configOf(directory), depsOf());
 		await audit.close();
@@ -63,7 +62,7 @@ test('a tail of zeros, and whole lines that are no records, are cut off too', as
 
 test('permitted calls without an outcome are named by an outcome `unknown`, refused ones are not', async t => {
 	const directory = await temporary(t);
-	await killed(t, configOf(directory), ['a', 'deny-b', 'c']);
+	await killed(configOf(directory), ['a', 'deny-b', 'c']);
 	assert.equal((await verifyDirectory(directory)).openCount, 2);
 	const audit = await opened(t, configOf(directory));
 	const unknown = (await recordsOf(directory)).filter(({ type }) => type === 'outcome');
@@ -127,7 +126,7 @@ test('an empty or wholly torn last segment is gone on with', async t => {
 
 test('a broken link does not keep Sallyport from starting; it is recorded, and verify still names it', async t => {
 	const directory = await temporary(t);
-	await killed(t, configOf(directory), ['a', 'b', 'c']);
+	await killed(configOf(directory), ['a', 'b', 'c']);
 	const path = await last(directory);
 	await writeFile(path, (await readFile(path, 'utf8')).replace('"decision_id":"b"', '"decision_id":"x"'));
 	const audit = await openAudit(configOf(directory), depsOf());

@@ -65,7 +65,7 @@ test('an untouched chain is whole', async t => {
 test('a changed record is found at the record after it', async t => {
 	const directory = await copied(t);
 	await change(directory, 1, lines => lines.map(line => line.replace('"deny"', '"allow"')));
-	await broken(directory, 8, /not the one that this record follows/);
+	await broken(directory, 8, /does not follow record 7/);
 });
 
 test('a removed record is found', async t => {

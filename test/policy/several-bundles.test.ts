@@ -29,7 +29,7 @@ test('any deny denies, every one must allow, and any ask asks', async t => {
 		assert.deepEqual([given.verdict, given.cause], [verdict, cause], bundles.map(bundle => bundle.name).join(' '));
 	}
 	const both = agentPolicy([deny, ask]).evaluate('request', '{}');
-	assert.deepEqual(JSON.parse(both.result), { allow: true, deny: ['no'], ask: ['please'] });
+	assert.deepEqual(JSON.parse(both.result), { allow: true, deny: [{ msg: 'no' }], ask: [{ msg: 'please' }] });
 	assert.match(agentPolicy([allow, broken]).evaluate('request', '{}').error ?? '', /^broken: allow is/);
 });
 

@@ -60,3 +60,13 @@ test('each family of causes has its SQLSTATE', async t => {
 		assert.match(error.message, new RegExp(`sallyport: ${cause}: `));
 	}
 });
+
+test('a start-up parameter that is not allowed is named to the agent, and not to the records', async t => {
+	const certs = certificates(t);
+	const door = await openDoor(t, { protocol, certificates: certs, upstream: 1, authenticate: 'as' });
+	const error = await pgError({ port: door.port, user: 'app', database: 'shop', options: '-c search_path=evil' });
+	assert.equal(error.code, '08P01');
+	assert.equal(error.detail, 'a start-up parameter that is not allowed: options');
+	assert.deepEqual(door.refusals, [{ cause: 'undecodable', detail: 'a start-up parameter that is not allowed' }]);
+	assert.deepEqual(door.calls, []);
+});

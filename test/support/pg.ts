@@ -7,6 +7,8 @@ export interface PgOptions {
 	readonly user: string;
 	readonly database: string;
 	readonly password?: string;
+	/** The start-up parameter of this name. */
+	readonly options?: string;
 	readonly ssl?: ConnectionOptions;
 	readonly sslnegotiation?: 'direct' | 'postgres';
 }

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditDeps } from '../contract.ts';
-import { LONGEST_LINE, lineHead } from '../reader.ts';
+import { type LineHead, LONGEST_LINE, lineHead } from '../reader.ts';
 import type { Segment } from '../segment.ts';
 import { codeOf } from '../spool.ts';
 import type { Position, Positions } from './positions.ts';
@@ -21,6 +21,12 @@ export interface FeedOptions extends SinkMade, Pick<AuditDeps, 'metrics' | 'log'
 	readonly positions: Positions;
 }
 
+/** A delivery, and when its first and last record were written (those that the sink does not want included). */
+interface Selected extends Delivery {
+	readonly first: number | undefined;
+	readonly last: number | undefined;
+}
+
 /** Reads the spool at the pace of one sink and hands it what it wants: one delivery in memory, whatever the sink does. */
 export class Feed {
 	readonly #o: FeedOptions;
@@ -35,6 +41,7 @@ export class Feed {
 	#stopped = false;
 	#saved = 0;
 	#seq: number | undefined;
+	#oldest: number | undefined;
 	#error: string | undefined;
 
 	constructor(options: FeedOptions) {
@@ -109,6 +116,7 @@ export class Feed {
 			try {
 				const read = await this.#read();
 				if (read === undefined) break;
+				this.#oldest = read.delivery.first;
 				if (read.delivery.count > 0) await this.#o.sink.deliver(read.delivery);
 				this.#seq = read.delivery.seq;
 				this.#position = read.position;
@@ -116,7 +124,7 @@ export class Feed {
 				if (this.#error !== undefined) this.#o.log('info', 'the audit sink takes records again', { sink: this.#o.key });
 				this.#error = undefined;
 				pause = RETRY_MS;
-				this.#o.metrics.oldestUnsent(this.#o.key, this.#behind() === 0 ? undefined : read.time);
+				this.#o.metrics.oldestUnsent(this.#o.key, this.#behind() === 0 ? undefined : read.delivery.last);
 				if (Date.now() - this.#saved >= SAVE_MS) await this.#save();
 			} catch (error) {
 				this.#fail(error);
@@ -133,6 +141,7 @@ export class Feed {
 		if (this.#error !== said)
 			this.#o.log('warn', 'the audit sink takes no records', { sink: this.#o.key, error: said });
 		this.#error = said;
+		this.#o.metrics.oldestUnsent(this.#o.key, this.#oldest);
 	}
 
 	#sleep(ms: number): Promise<void> {
@@ -159,7 +168,7 @@ export class Feed {
 		return undefined;
 	}
 
-	async #read(): Promise<{ delivery: Delivery; position: Position; time: number | undefined } | undefined> {
+	async #read(): Promise<{ delivery: Selected; position: Position } | undefined> {
 		const next = this.#next();
 		if (next === undefined) return undefined;
 		const { segment, offset } = next;
@@ -175,11 +184,11 @@ export class Feed {
 			}
 			const delivery = this.#select(buffer.subarray(0, end));
 			const position = { segment: segment.first, offset: offset + end };
-			return { delivery: delivery, position, time: delivery.time };
+			return { delivery, position };
 		}
 	}
 
-	#select(lines: Buffer): Delivery & { readonly time: number | undefined } {
+	#select(lines: Buffer): Selected {
 		const wanted: Buffer[] = [];
 		let count = 0;
 		let last = 0;
@@ -189,10 +198,10 @@ export class Feed {
 			count++;
 			if (this.#types !== undefined) wanted.push(lines.subarray(at, lf + 1));
 		}
+		const first = lineHead(lines.subarray(0, lines.indexOf(LF)));
 		const head = lineHead(lines.subarray(last, lines.length - 1));
 		const chosen = this.#types === undefined ? lines : Buffer.concat(wanted);
-		const time = head === undefined ? undefined : Date.parse(head.timestamp);
-		return { lines: chosen, count, seq: head?.seq ?? this.#seq ?? 0, time };
+		return { lines: chosen, count, seq: head?.seq ?? this.#seq ?? 0, first: timeOf(first), last: timeOf(head) };
 	}
 
 	async #handle(segment: Segment): Promise<FileHandle> {
@@ -223,6 +232,9 @@ export class Feed {
 		}
 	}
 }
+
+const timeOf = (head: LineHead | undefined): number | undefined =>
+	head === undefined ? undefined : Date.parse(head.timestamp);
 
 const TYPE = Buffer.from('{"type":"');
 

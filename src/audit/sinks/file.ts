@@ -39,7 +39,9 @@ class FileSink implements Sink {
 		}
 		const file = await open(this.#path, 'a+', 0o640);
 		try {
-			const { dev, ino } = await file.stat();
+			const found = await file.stat();
+			if (!found.isFile()) throw new Error('it is no regular file');
+			const { dev, ino } = found;
 			await cutTornLine(file);
 			this.#identity = `${dev} ${ino}`;
 		} catch (error) {

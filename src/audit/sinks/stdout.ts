@@ -1,3 +1,4 @@
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { writeAll } from './descriptor.ts';
 import type { Sink, SinkKind } from './sink.ts';
 
@@ -6,10 +7,33 @@ export const stdout: SinkKind = {
 	name: 'stdout',
 	make(config, deps) {
 		if (!('stdout' in config)) return undefined;
+		let fd: number | undefined;
 		const sink: Sink = {
-			deliver: ({ lines }) => writeAll(deps.stdout, lines),
-			close: () => Promise.resolve(),
+			deliver({ lines }) {
+				fd ??= unblocked(deps.stdout);
+				return writeAll(fd, lines);
+			},
+			close() {
+				if (fd !== undefined && fd !== deps.stdout) closeSync(fd);
+				fd = undefined;
+				return Promise.resolve();
+			},
 		};
 		return { key: 'stdout', types: config.stdout.types, sink };
 	},
 };
+
+/**
+ * A descriptor of the same pipe or terminal that does not block: one whose reader stands still would otherwise hold a
+ * thread, and with it the end of the process. Opened anew, because the flag would else hold for whoever shares it.
+ * Sockets, and pipes of another user, cannot be opened so: those are written to as they are.
+ */
+function unblocked(fd: number): number {
+	const stat = fstatSync(fd);
+	if (!stat.isFIFO() && !stat.isCharacterDevice()) return fd;
+	try {
+		return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+	} catch {
+		return fd;
+	}
+}

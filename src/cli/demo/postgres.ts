@@ -15,6 +15,10 @@ export interface PostgresOptions {
 	readonly hba?: readonly string[];
 	/** SQL that is run before the server opens its socket, one statement each. The superuser is `postgres`. */
 	readonly sql?: readonly string[];
+	/** The folder in which it makes its own; the system's for temporary files when absent. */
+	readonly parent?: string;
+	/** A free one when absent. */
+	readonly port?: number;
 	/** Lines of postgresql.conf. */
 	readonly settings?: Readonly<Record<string, string>>;
 }
@@ -40,7 +44,7 @@ const START_LIMIT = 30_000;
 /** Starts one; rejects with one clear sentence where that cannot be. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
 	const owner = ownerOfServer();
-	const directory = await mkdtemp(join(tmpdir(), 'sallyport-postgres-'));
+	const directory = await mkdtemp(join(options.parent ?? tmpdir(), 'sallyport-postgres-'));
 	try {
 		give(directory, owner);
 		const native = await binaries(directory);
@@ -178,11 +182,11 @@ async function serve(
 	data: string,
 	directory: string,
 	owner: Owner,
-	{ tls, settings }: PostgresOptions,
+	{ tls, settings, port = 0 }: PostgresOptions,
 ): Promise<Postgres> {
-	const port = await freePort();
+	const chosen = port === 0 ? await freePort() : port;
 	const all: Record<string, string> = {
-		port: String(port),
+		port: String(chosen),
 		listen_addresses: '127.0.0.1',
 		unix_socket_directories: '',
 		fsync: 'off',
@@ -210,7 +214,7 @@ async function serve(
 	await ready(child, () => log);
 	return {
 		host: '127.0.0.1',
-		port,
+		port: chosen,
 		connections: () => log.split('connection received:').length - 1,
 		log: () => log,
 		async stop() {
