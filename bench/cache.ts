@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 /** What the bench builds or fetches once: the ruler and Envoy. Kept outside the tree. */
 
@@ -76,5 +76,5 @@ export function run(command: readonly string[], cwd?: string): string | undefine
 	if (result.error !== undefined) return `(${result.error.message})`;
 	if (result.status === 0) return undefined;
 	const said = `${result.stderr}${result.stdout}`.trim().split('\n').at(-1) ?? '';
-	return `(${program}: ${said})`;
+	return `(${basename(program)}: ${said})`;
 }

@@ -50,6 +50,7 @@ async function bench(options: Options): Promise<void> {
 		process.stdout.write(`\n${text}`);
 		if (result.peers.length === 0 && result.grants.length === 0) throw new Error('nothing could be measured');
 		if (options.quick || options.only.length > 0 || options.flags.length > 0) return;
+		if (!result.peers.some(({ name }) => name === 'sallyport')) throw new Error('nothing is written without Sallyport');
 		const base = join(import.meta.dirname, 'results', `${result.date.slice(0, 10)}-${result.commit}`);
 		await mkdir(join(base, '..'), { recursive: true });
 		await writeFile(`${base}.json`, `${JSON.stringify(result, undefined, '\t')}\n`);

@@ -137,6 +137,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			return makeIdentity(parsed, 'as');
 		},
 		calls,
+		clock,
 		recorder: audit,
 		metrics,
 		otherSockets: () => admin.sockets(),
@@ -236,7 +237,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		draining = true;
 		log.info({ open: calls.open }, 'draining');
 		await proxy.drain(config.drain_timeout);
-		proxy.close('draining');
+		await proxy.close('draining');
 		control('stop', 'sallyport');
 		await audit.flush();
 		await audit.close();

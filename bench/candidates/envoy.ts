@@ -10,7 +10,7 @@ export function envoy(): Candidate {
 	let program = '';
 	return {
 		name: 'envoy',
-		what: 'Envoy: mutual TLS in, no policy, no access log, concurrency 1',
+		what: 'mutual TLS in, no policy, no access log, concurrency 1',
 		async prepare() {
 			const found = findEnvoy();
 			if ('missing' in found) return found;

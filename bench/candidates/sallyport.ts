@@ -27,7 +27,7 @@ export function sallyport(options: SallyportOptions): Candidate {
 	const main = join(ROOT, sources ? 'src/main.ts' : 'dist/main.js');
 	return {
 		name,
-		what: `Sallyport: every call decided (grants as data, ${grants.toLocaleString('en')} of them), decision and outcome recorded`,
+		what: `every call decided (grants as data, ${grants.toLocaleString('en')} of them), decision and outcome recorded`,
 		async prepare() {
 			if (!sources && !built) {
 				const problem = run(

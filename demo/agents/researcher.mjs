@@ -23,11 +23,12 @@ call.end(body);
 
 function proxy(text) {
 	const { hostname, port } = new URL(text);
-	return { host: hostname, port };
+	// Otherwise Node would expect the name of the Host header in the proxy's certificate.
+	return { host: hostname, port, servername: hostname };
 }
 
-async function tell(answer, socket) {
-	let text = '';
+async function tell(answer, socket, head = '') {
+	let text = String(head);
 	for await (const chunk of socket ?? answer) text += chunk;
 	const start = text.search(/[{[]/);
 	console.log(JSON.stringify({ status: answer.statusCode, body: start < 0 ? null : JSON.parse(text.slice(start)) }));

@@ -39,8 +39,8 @@ export async function openAdmin(config: Config['admin'], deps: AdminDeps): Promi
 		control?.close();
 	};
 	try {
-		await health?.listen();
-		await control?.listen();
+		await health?.listen().catch(named('admin.health'));
+		await control?.listen().catch(named('admin.control'));
 	} catch (error) {
 		close();
 		throw error;
@@ -59,3 +59,8 @@ export async function openAdmin(config: Config['admin'], deps: AdminDeps): Promi
 		close,
 	};
 }
+
+/** Says which section of the configuration could not be opened. */
+const named = (section: string) => (error: unknown): never => {
+	throw new Error(`${section}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+};

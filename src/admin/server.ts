@@ -66,8 +66,8 @@ export async function listen(server: Server, address: ListenAddress): Promise<vo
 			server.on('error', () => {});
 			resolve();
 		};
-		if (address.kind === 'unix') server.listen({ path: address.path, backlog: 64 }, ready);
-		else server.listen({ host: address.host, port: address.port, backlog: 64 }, ready);
+		if (address.kind === 'unix') server.listen({ path: address.path, backlog: 511 }, ready);
+		else server.listen({ host: address.host, port: address.port, backlog: 511 }, ready);
 	});
 	if (address.kind === 'unix') chmodSync(address.path, SOCKET_MODE);
 }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { RECORD_TYPES } from '../model/record.ts';
 import { type Checkpoint, readCheckpoint } from './checkpoint.ts';
 import type { Held } from './held.ts';
 import { lineHead, opensCall, readLines } from './reader.ts';
@@ -59,6 +60,9 @@ export interface VerifyOptions {
 	readonly progress?: (read: number, total: number) => void;
 }
 
+const TYPES: ReadonlySet<string> = new Set(RECORD_TYPES);
+
+/** Open decisions, and gaps, that are named. */
 const NAMED = 1000;
 /** Open decisions that are followed at one time. */
 const FOLLOWED = 1_000_000;
@@ -133,7 +137,8 @@ class Checker {
 		this.#line++;
 		const head = lineHead(line);
 		const record = head === undefined ? undefined : objectOf(line);
-		if (head === undefined || record === undefined) return this.#wrong('this is no record');
+		if (head === undefined || record === undefined || !TYPES.has(head.type)) return this.#wrong('this is no record');
+		if (head.type !== 'checkpoint' && 'checkpoint' in record) return this.#wrong('this was a checkpoint', head.seq);
 		if (this.#first === undefined) {
 			this.#chain = head.chain;
 			this.#first = { seq: head.seq, prev: head.prev, segment: this.#segment };

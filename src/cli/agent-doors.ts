@@ -23,6 +23,7 @@ export interface Door {
 /** A listener that the agent may use, but whose address cannot be given. */
 export interface Unusable {
 	readonly listener: string;
+	readonly authenticate: Door['authenticate'];
 	readonly env?: string;
 	readonly reason: string;
 }
@@ -82,10 +83,10 @@ interface Means {
 
 function doorOf(listener: ListenerConfig, means: Means): Door | Unusable {
 	const { address, authenticate, env, name: of } = listener;
-	const unusable = (reason: string): Unusable => ({ listener: of, ...(env === undefined ? {} : { env }), reason });
+	const way = authenticate === 'mtls' ? 'mtls' : 'as' in authenticate ? 'as' : 'token';
+	const unusable = (reason: string): Unusable => ({ listener: of, authenticate: way, ...(env === undefined ? {} : { env }), reason });
 	const upstream = listener.upstream === undefined ? undefined : means.config.upstreams[listener.upstream];
 	const protocol = upstream?.protocol ?? 'http_proxy';
-	const way = authenticate === 'mtls' ? 'mtls' : 'as' in authenticate ? 'as' : 'token';
 	if (address.kind === 'tcp' && address.port === 0) return unusable('its port is 0, so known only to the log of the running Sallyport');
 
 	let secret = '';

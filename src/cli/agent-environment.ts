@@ -21,7 +21,8 @@ const GRPC = ['grpc_proxy', 'no_grpc_proxy'] as const;
 export function agentEnvironment(known: AgentDoors, config: Config, inherited: NodeJS.ProcessEnv, direct: readonly string[]): AgentEnvironment {
 	const set: Record<string, string> = { SALLYPORT_AGENT: known.agent.id, SALLYPORT_CA: known.ca };
 	const unset: string[] = [];
-	const notes = known.unusable.map(({ listener, reason }) => `${listener}: ${reason}`);
+	// A proxy that wants a certificate has no place in an environment, and is not missed.
+	const notes = known.unusable.filter(({ authenticate, env }) => authenticate === 'token' || env !== undefined).map(({ listener, reason }) => `${listener}: ${reason}`);
 	if (known.svid !== undefined) {
 		set.SALLYPORT_CERT = known.svid.certificate;
 		set.SALLYPORT_KEY = known.svid.key;

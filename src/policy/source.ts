@@ -44,6 +44,8 @@ export interface PolicyStatus {
 export interface PolicyEvents {
 	/** After each swap; `took` in milliseconds. */
 	activated?(set: PolicySet, status: PolicyStatus, took: number): void;
+	/** What was found is in force already; an earlier failure is mended. */
+	confirmed?(status: PolicyStatus): void;
 	/** The old set stays in force. */
 	failed?(problems: readonly Problem[], status: PolicyStatus): void;
 }
@@ -206,10 +208,11 @@ class Source implements OpenPolicy {
 			this.#problems = undefined;
 			const set = this.#current;
 			if (set === undefined) throw problem('no policy is in force');
-			if (changed && !this.#closed) {
+			if (this.#closed) return { ok: true, revision: set.revision, changed };
+			if (changed) {
 				events?.activated?.(set, this.status(), this.#lastAttempt - start);
 				for (const listener of this.#listeners) listener(set);
-			}
+			} else events?.confirmed?.(this.status());
 			return { ok: true, revision: set.revision, changed };
 		} catch (error) {
 			const problems = problemsOf(error);

@@ -77,9 +77,13 @@ export class Connections {
 		return this.#conns;
 	}
 
-	/** Ends the lives, then the sockets that are still there. */
+	/** Ends the lives; what hangs on them says its last words and closes. */
 	end(cause: Cause): void {
 		for (const conn of this.#conns) conn.life.end(cause);
+	}
+
+	/** Closes what is still open. */
+	destroy(): void {
 		for (const socket of this.#sockets) socket.destroy();
 	}
 }

@@ -82,6 +82,8 @@ class Handshaker {
 			socket.removeListener('close', closed);
 			done(result);
 		};
+		// An agent that leaves in the middle of a handshake is gone, not half-closed.
+		socket.allowHalfOpen = false;
 		this.#server.emit('connection', socket);
 	}
 

@@ -24,6 +24,8 @@ export interface HttpServerDeps extends ConnectDeps {
 	mayUse(identity: Identity): Refused | undefined;
 	refusedConnection(record: RefusedConnection): void;
 	draining(): boolean;
+	/** Milliseconds since the epoch. */
+	now(): number;
 }
 
 /** What is known of one agent's connection. */
@@ -127,6 +129,12 @@ export class HttpServer {
 		if (this.#deps.token === undefined) {
 			if (known.conn === undefined) {
 				refuse(refused('identity_missing'), false);
+				return undefined;
+			}
+			// A connection may outlive the certificate that it was opened with.
+			const { notAfter } = known.conn.identity;
+			if (notAfter !== undefined && notAfter <= this.#deps.now()) {
+				refuse(refused('identity_expired', 'the SVID of this connection has expired'), false);
 				return undefined;
 			}
 			return { conn: known.conn, head, strip: undefined };

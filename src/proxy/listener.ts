@@ -103,11 +103,15 @@ export class Listener {
 		for (const entrance of [...this.#before, this.#duty.entrance]) entrance.drain();
 	}
 
-	/** Ends everything that is still open. */
+	/** Ends everything that is still open; `destroy` comes a moment later, when last words have gone out. */
 	close(cause: Cause): void {
 		this.#server.close();
-		this.connections.end(cause);
 		for (const entrance of [...this.#before, this.#duty.entrance]) entrance.close();
+		this.connections.end(cause);
+	}
+
+	destroy(): void {
+		this.connections.destroy();
 	}
 
 	#accept(socket: Socket): void {

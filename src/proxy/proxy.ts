@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Config, ListenerConfig } from '../config/schema.ts';
 import type { Identity } from '../model/agent.ts';
 import type { Cause, Refused } from '../model/cause.ts';
-import type { Recorder } from '../model/ports.ts';
+import type { Clock, Recorder } from '../model/ports.ts';
 import { compileListenerRules } from '../identity/listener-rules.ts';
 import { httpSections } from '../protocols/http/section.ts';
 import { sessionProtocol } from '../protocols/registry.ts';
@@ -35,6 +35,7 @@ export interface ProxyDeps {
 	/** The one agent behind a Unix socket. */
 	agentOf(spiffeId: string): Identity;
 	readonly calls: Calls;
+	readonly clock: Clock;
 	readonly recorder: Recorder;
 	readonly metrics: Metrics;
 	/** Sockets of Sallyport's beside the listeners: admin's. */
@@ -50,6 +51,9 @@ interface Setup {
 	readonly pool: UpstreamPool;
 	readonly tunnels: Tunnels;
 }
+
+/** How long connections have for their last words, milliseconds. */
+const LAST_WORDS = 500;
 
 /** The widest that a session machine may hold of one side, bytes. */
 const MAX_BUFFERED = 1024 * 1024;
@@ -85,7 +89,10 @@ export class Proxy {
 				}
 			}
 		} catch (error) {
-			for (const made of fresh.values()) made.close('draining');
+			for (const made of fresh.values()) {
+				made.close('draining');
+				made.destroy();
+			}
 			throw error;
 		}
 		const before = this.#setup;
@@ -132,12 +139,17 @@ export class Proxy {
 		while (this.#busy > 0 && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, 10));
 	}
 
-	close(cause: Cause): void {
+	/** Ends everything; resolves when every agent's connection is closed. */
+	async close(cause: Cause): Promise<void> {
 		for (const listener of this.#listeners.values()) listener.close(cause);
 		for (const setup of [...this.#old, this.#setup]) {
 			setup?.tunnels.end(cause);
 			setup?.pool.close();
 		}
+		const open = (): boolean => [...this.#listeners.values()].some(listener => listener.connections.size > 0);
+		const deadline = performance.now() + LAST_WORDS;
+		while (open() && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, 10));
+		for (const listener of this.#listeners.values()) listener.destroy();
 	}
 
 	get #busy(): number {
@@ -203,6 +215,7 @@ export class Proxy {
 				recorder.refusedConnection(record);
 			},
 			draining: () => this.#draining,
+			now: () => this.#deps.clock.now(),
 		};
 		const upstream = listener.upstream === undefined ? undefined : router.upstream(listener.upstream);
 		const protocol = upstream === undefined ? undefined : sessionProtocol(upstream.config.protocol);

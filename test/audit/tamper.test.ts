@@ -224,14 +224,24 @@ test('any byte that is changed, anywhere, is found', async t => {
 });
 
 test('any byte of the last checkpoint that is changed is found', async t => {
-	const directory = await copied(t);
-	const name = [...original.keys()].at(-1) ?? '';
-	const bytes = original.get(name) ?? Buffer.alloc(0);
+	const directory = await temporary(t);
+	const audit = await openAudit(configOf(directory), depsOf({ signer: signer() }));
+	await audit.close();
+	const path = join(directory, (await segmentsOf(directory))[0] ?? '');
+	const bytes = await readFile(path);
 	const start = bytes.lastIndexOf(10, bytes.length - 2) + 1;
 	for (let at = start; at < bytes.length; at++) {
-		const copy = Buffer.from(bytes);
-		copy[at] = (copy[at] ?? 0) ^ 0x20;
-		await writeFile(join(directory, name), copy);
-		assert.notEqual((await verifyDirectory(directory)).fault, undefined, `byte ${at - start}`);
+		for (const flip of [1, 1 << (1 + (at % 7))]) {
+			const copy = Buffer.from(bytes);
+			copy[at] = (copy[at] ?? 0) ^ flip;
+			await writeFile(path, copy);
+			assert.notEqual((await verifyDirectory(directory)).fault, undefined, `byte ${at - start}, ${flip}`);
+		}
 	}
+});
+
+test('a checkpoint cannot be made to pass for another record', async t => {
+	const directory = await copied(t);
+	await change(directory, 3, lines => lines.map(line => line.replace('{"type":"checkpoint"', '{"type":"session"')));
+	await broken(directory, 17, /this was a checkpoint/);
 });

@@ -35,7 +35,7 @@ test('no bytes of an agent or an upstream end the process, and the next good cal
 				good: { address: good.address, hosts: ['good.internal'], protocol: 'http' },
 				bad: { address: bad.address, hosts: ['bad.internal'], protocol: 'http' },
 			},
-			limits: { head: '2s', answer: '2s', body_idle: '2s' },
+			limits: { handshake: '1s', head: '1s', answer: '2s', body_idle: '2s' },
 		},
 	});
 	const egress = sallyport.address('egress');

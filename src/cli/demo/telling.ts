@@ -26,6 +26,7 @@ export class Telling {
 	readonly #json: boolean;
 	#wrong = 0;
 	#calls = 0;
+	#over = false;
 
 	constructor(terminal: Terminal, json: boolean) {
 		this.#terminal = terminal;
@@ -39,6 +40,24 @@ export class Telling {
 
 	get calls(): number {
 		return this.#calls;
+	}
+
+	/** Whether the last word was said. */
+	get over(): boolean {
+		return this.#over;
+	}
+
+	/** The last word, with the seconds it took. */
+	end(seconds: number): void {
+		this.#over = true;
+		if (this.#json) {
+			this.#emit('end', { as_told: this.#wrong === 0, calls: this.#calls, wrong: this.#wrong, seconds });
+			return;
+		}
+		const { paint } = this.#terminal;
+		const all = `${this.#calls} calls, ${seconds.toFixed(1)} s`;
+		const word = this.#wrong === 0 ? paint('green', 'Everything went as told') : paint('red', `${this.#wrong} ${this.#wrong === 1 ? 'thing' : 'things'} did not go as told`);
+		this.#terminal.out(`\n${word}: ${all}.\n`);
 	}
 
 	heading(text: string): void {

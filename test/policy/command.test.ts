@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { folder } from './support.ts';
+
+const BIN = new URL('../../bin/sallyport', import.meta.url).pathname;
+
+interface Ran {
+	readonly status: number | null;
+	readonly stdout: string;
+	readonly stderr: string;
+}
+
+function sallyport(args: readonly string[], input = '', cwd = process.cwd()): Promise<Ran> {
+	const { promise, resolve } = Promise.withResolvers<Ran>();
+	const child = spawn(BIN, ['policy', ...args], { cwd, stdio: 'pipe' });
+	let stdout = '';
+	let stderr = '';
+	child.stdout.setEncoding('utf8').on('data', chunk => {
+		stdout += chunk;
+	});
+	child.stderr.setEncoding('utf8').on('data', chunk => {
+		stderr += chunk;
+	});
+	child.on('close', status => resolve({ status, stdout, stderr }));
+	child.stdin.end(input);
+	return promise;
+}
+
+const POLICY = 'package sallyport.request\n\nallow if {\n\tsome prefix in input.agent.prefixes\n\tdata.grants[prefix][input.call.effect]\n}\n\ndeny contains {"msg": "no exports", "code": "export"} if startswith(input.http.path, "/export")\n';
+const DATA = '{"grants":{"/agents":{"read":true}}}';
+const INPUT = '{"phase":"request","agent":{"prefixes":["/agents"]},"call":{"effect":"read"},"http":{"path":"/a"}}';
+
+test('check tells what a policy reads and costs', async t => {
+	const root = await folder(t, { 'request.rego': POLICY, 'data.json': DATA });
+	const plain = await sallyport(['check', root]);
+	assert.equal(plain.status, 0, plain.stderr);
+	assert.match(plain.stdout, /^ok {2}revision [0-9a-f]{64}\n/);
+	assert.match(plain.stdout, /sallyport\.request {2}[\d.]+ us an evaluation/);
+	assert.match(plain.stdout, /^ {2}input\.agent\.prefixes$/m);
+	const json = await sallyport(['check', root, '--json']);
+	const { ok, phases } = JSON.parse(json.stdout) as { ok: boolean; phases: { phase: string; reads: string[]; evaluation_us: number }[] };
+	assert.equal(ok, true);
+	assert.deepEqual(phases.map(({ phase, reads }) => [phase, reads]), [['request', ['agent.prefixes', 'call.effect', 'http.path']]]);
+	assert.ok((phases[0]?.evaluation_us ?? 0) > 0);
+});
+
+for (const [what, files, message] of [
+	['a reference that the input does not have', { 'r.rego': 'package sallyport.request\n\nallow if input.http.methd == "GET"\n' }, /r\.rego:3: undefined ref: input\.http\.methd/],
+	['the same in a package of the author', { 'r.rego': POLICY, 'lib.rego': 'package lib\n\nx if input.agent.name == "a"\n' }, /lib\.rego:3: undefined ref: input\.agent\.name/],
+	['an unused import', { 'r.rego': `${POLICY}\n`, 'lib.rego': 'package lib\n\nimport data.foo\n\nx := 1\n' }, /lib\.rego:3: import data\.foo unused/],
+	['an unknown rule', { 'r.rego': `${POLICY}\ndenny contains "x"\n` }, /r\.rego:10: unknown rule denny/],
+	['an unknown package', { 'r.rego': POLICY, 's.rego': 'package sallyport.reqest\n\nallow if true\n' }, /s\.rego:1: unknown package sallyport\.reqest/],
+	['a deny that is no set', { 'r.rego': 'package sallyport.request\n\nallow if true\n\ndeny := "no"\n' }, /r\.rego:5: deny must be a set/],
+	['an allow that is a set', { 'r.rego': 'package sallyport.request\n\nallow contains "x"\n' }, /r\.rego:3: allow must be a boolean/],
+	['a built-in that is not there', { 'r.rego': 'package sallyport.request\n\nallow if rand.intn("x", 2) == 1\n' }, /rand\.intn/],
+] as const) {
+	test(`check finds ${what}`, async t => {
+		const root = await folder(t, files);
+		const { status, stdout, stderr } = await sallyport(['check', root]);
+		assert.deepEqual([status, stdout], [1, '']);
+		assert.match(stderr, message);
+	});
+}
+
+test('check leaves the inputs of other systems alone', async t => {
+	const root = await folder(t, {
+		'r.rego': POLICY,
+		'mask.rego': 'package system.log\n\nmask contains "/input/x" if input.input.secret\n',
+		'envoy.rego': 'package envoy.authz\n\nallow if input.attributes.request.http.method == "GET"\n',
+	});
+	const { status, stderr } = await sallyport(['check', root]);
+	assert.equal(status, 0, stderr);
+});
+
+test('test runs in opa and in the engine, and fails where a test fails or they differ', async t => {
+	const tests = 'package t\n\nimport data.sallyport.request\n\ntest_allows if request.allow with input as {"agent": {"prefixes": ["/agents"]}, "call": {"effect": "read"}}\n\ntest_denies if count(request.deny) == 1 with input as {"http": {"path": "/export/x"}}\n\ntodo_test_later if false\n\ntest_cases[name] if {\n\tsome name, path in {"one": "/export", "two": "/exports"}\n\tcount(request.deny) == 1 with input as {"http": {"path": path}}\n}\n';
+	const root = await folder(t, { 'request.rego': POLICY, 'data.json': DATA, 'request_test.rego': tests });
+	const good = await sallyport(['test', root]);
+	assert.equal(good.status, 0, good.stdout + good.stderr);
+	assert.match(good.stdout, /3 of 4 tests passed in opa and in the engine/);
+	assert.match(good.stdout, /skip.*todo_test_later/);
+
+	const bad = await folder(t, { 'request.rego': POLICY, 'b_test.rego': `package b\n\ntest_fails if data.sallyport.request.allow\n` });
+	const failing = await sallyport(['test', bad]);
+	assert.equal(failing.status, 1);
+	assert.match(failing.stdout, /fail {2}.*b_test\.rego:3: data\.b\.test_fails/);
+
+	// `opa` has a random number, we do not.
+	const differing = await folder(t, { 'request.rego': POLICY, 'b_test.rego': 'package b\n\ntest_random if rand.intn("x", 1) == 0\n' });
+	const differs = await sallyport(['test', differing, '--json']);
+	assert.equal(differs.status, 1);
+	const { ok, tests: results } = JSON.parse(differs.stdout) as { ok: boolean; tests: { name: string; opa: string; engine: string; detail: string }[] };
+	assert.equal(ok, false);
+	assert.deepEqual(results.map(({ name, opa, engine }) => [name, opa, engine]), [['data.b.test_random', 'pass', 'error']]);
+	assert.match(results[0]?.detail ?? '', /rand\.intn cannot be evaluated here/);
+});
+
+test('build makes a bundle that eval judges with', async t => {
+	const root = await folder(t, { 'p/request.rego': POLICY, 'p/data.json': DATA, 'input.json': INPUT });
+	const bundle = join(root, 'b.tar.gz');
+	const built = await sallyport(['build', join(root, 'p'), '-o', bundle, '--revision', 'v1', '--json']);
+	assert.equal(built.status, 0, built.stderr);
+	assert.equal((JSON.parse(built.stdout) as { revision: string }).revision, 'v1');
+	const evaluated = await sallyport(['eval', bundle, '--input', join(root, 'input.json'), '--json']);
+	assert.equal(evaluated.status, 0);
+	const { evaluation_us: micros, ...rest } = JSON.parse(evaluated.stdout) as Record<string, unknown>;
+	assert.equal(typeof micros, 'number');
+	assert.deepEqual(rest, { phase: 'request', verdict: 'allow', reasons: [], result: { allow: true, deny: [], ask: [] }, revision: 'v1' });
+
+	const denied = await sallyport(['eval', join(root, 'p'), '--input', '-'], INPUT.replace('"/a"', '"/export"'));
+	assert.equal(denied.status, 0, 'a verdict is an answer');
+	assert.match(denied.stdout, /^deny {2}denied_by_rule {2}\(request, \d+ us\)\n {2}no exports \[export\]\n$/);
+	const phase = await sallyport(['eval', bundle, '--input', '-', '--phase', 'connect'], INPUT);
+	assert.match(phase.stdout, /^deny {2}phase_undefined/);
+});
+
+test('mistakes of the caller end with 2, failures of the policy with 1', async t => {
+	const root = await folder(t, { 'r.rego': POLICY, 'bad/r.rego': 'package sallyport.request\n\nallow := 1 if input.x\n', 'broken.tar.gz': 'x' });
+	for (const [args, input, status, message] of [
+		[['check', join(root, 'nope')], '', 2, /nope: cannot be read: ENOENT/],
+		[['check', join(root, 'broken.tar.gz')], '', 2, /compiled bundle/],
+		[['eval', root], '', 2, /--input/],
+		[['eval', root, '--input', join(root, 'nope.json')], '', 2, /ENOENT/],
+		[['eval', root, '--input', '-'], '{"a":1,"a":2}', 2, /duplicate_key at byte 7/],
+		[['eval', root, '--input', '-'], '[]', 2, /not a JSON object/],
+		[['eval', root, '--input', '-', '--phase', 'x'], '{}', 2, /Expected connect/],
+		[['test', root], '', 2, /no tests/],
+		[['check', root, '--memory', 'x'], '', 2, /Expected a size/],
+		[['frobnicate'], '', 2, /unknown command/],
+		[['eval', join(root, 'broken.tar.gz'), '--input', '-'], '{}', 1, /not a policy bundle/],
+		[['eval', join(root, 'bad'), '--input', '-'], '{"x":1}', 1, /policy_error/],
+		[['check', root, '--opa', join(root, 'nope')], '', 1, /no opa executable/],
+	] as const) {
+		const ran = await sallyport(args, input);
+		assert.equal(ran.status, status, `${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
+		assert.match(ran.stdout + ran.stderr, message);
+	}
+});
+
+test('help has an example for each', async () => {
+	for (const name of ['check', 'test', 'build', 'eval']) {
+		const { status, stdout } = await sallyport([name, '--help']);
+		assert.equal(status, 0);
+		assert.match(stdout, new RegExp(`Examples?:\\n {2}sallyport policy ${name}`));
+	}
+});
