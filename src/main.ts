@@ -1,3 +1,4 @@
 import { runProgram } from './cli/program.ts';
 
-await runProgram(process.argv);
+// Loaded by `run` alone: the other commands need none of it.
+await runProgram(process.argv, async () => (await import('./app.ts')).startApp);

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Question, queryDirectory } from '../audit/query.ts';
 import { duration } from '../config/values.ts';
 import { CAUSES } from '../model/cause.ts';
-import type { AuditOutput } from './audit.ts';
+import type { AuditOutput } from './audit-output.ts';
 import { Show } from './audit-show.ts';
 import { countOf } from './audit-tail.ts';
 

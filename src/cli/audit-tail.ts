@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { parseRecord } from '../audit/query.ts';
 import { tailDirectory } from '../audit/tail.ts';
-import type { AuditOutput } from './audit.ts';
+import type { AuditOutput } from './audit-output.ts';
 import { Show } from './audit-show.ts';
 
 interface Options {

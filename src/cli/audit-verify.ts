@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { type Held, readHeld } from '../audit/held.ts';
 import { readTrust, type Trust } from '../audit/trust.ts';
 import { type CheckpointRef, type Verification, verifyDirectory } from '../audit/verify.ts';
-import type { AuditOutput } from './audit.ts';
+import type { AuditOutput } from './audit-output.ts';
 import { plain } from './audit-show.ts';
 
 interface Options {
@@ -72,7 +72,7 @@ async function filesOf(paths: readonly string[]): Promise<readonly string[]> {
 	for (const path of paths) {
 		if (!(await stat(path)).isDirectory()) files.push(path);
 		else
-			for (const name of (await readdir(path)).sort()) if (/\.jsonl?$|\.log$/.test(name)) files.push(join(path, name));
+			for (const name of (await readdir(path)).sort()) if (/\.(jsonl?|log)$/.test(name)) files.push(join(path, name));
 	}
 	return files;
 }

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { configJsonSchema } from '../config/json-schema.ts';
+import { configJsonSchemaText } from '../config/json-schema.ts';
 import { loadConfig, problemText } from '../config/load.ts';
 import { DONE, example, jsonLine, MISTAKE, processTerminal, settle, type Terminal, visible } from './terminal.ts';
 
@@ -19,7 +19,7 @@ export function configCommand(terminal: Terminal = processTerminal()): Command {
 		.addHelpText('after', example('sallyport config schema > sallyport.schema.json'))
 		.action(() =>
 			settle(terminal, () => {
-				terminal.out(`${JSON.stringify(configJsonSchema(), null, '\t')}\n`);
+				terminal.out(configJsonSchemaText());
 				return DONE;
 			}),
 		);

@@ -82,7 +82,9 @@ async function stay({ folder, crm, sidecar, database }: Stage, telling: Telling,
 		`cd ${folder.path}`,
 		`${clerk} curl -i http://crm.example:${crm.port}/customers`,
 		`${clerk} curl -i http://crm.example:${crm.port}/export`,
-		...(database === undefined ? [] : [`${SALLYPORT} exec --agent researcher -- sh -c 'psql "$DATABASE_URL" -c "table orders"'`]),
+		...(database === undefined
+			? []
+			: [`${SALLYPORT} exec --agent researcher -- sh -c 'psql "$DATABASE_URL" -c "table orders"'`]),
 		'$EDITOR policies/request.rego',
 		`${SALLYPORT} status`,
 		`${SALLYPORT} audit query --cause no_rule`,

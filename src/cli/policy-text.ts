@@ -23,8 +23,12 @@ export async function printFailures(terminal: Terminal, json: boolean, work: () 
 export function checkedText({ bundle, phases }: Checked, { paint }: Terminal): string {
 	const lines = [`${paint('green', 'ok')}  revision ${bundle.revision}`];
 	for (const { phase, reads, micros } of phases) {
-		lines.push('', `${paint('bold', `sallyport.${phase}`)}  ${micros} us an evaluation, reads${reads?.length === 0 ? ' nothing' : ''}`);
-		for (const path of reads ?? ['everything']) lines.push(`  ${visible(path === '*' ? 'input' : `input${path.startsWith('[') ? '' : '.'}${path}`)}`);
+		lines.push(
+			'',
+			`${paint('bold', `sallyport.${phase}`)}  ${micros} us an evaluation, reads${reads?.length === 0 ? ' nothing' : ''}`,
+		);
+		for (const path of reads ?? ['everything'])
+			lines.push(`  ${visible(path === '*' ? 'input' : `input${path.startsWith('[') ? '' : '.'}${path}`)}`);
 	}
 	return `${lines.join('\n')}\n`;
 }
@@ -38,14 +42,19 @@ export function testedText({ results, passed }: Tested, { paint }: Terminal): st
 		if (detail !== undefined) lines.push(`  ${visible(detail)}`);
 	}
 	const good = results.filter(({ opa, engine }) => opa === engine && opa === 'pass').length;
-	lines.push(`${paint(passed ? 'green' : 'red', `${good} of ${results.length} tests passed`)} in opa and in the engine`);
+	lines.push(
+		`${paint(passed ? 'green' : 'red', `${good} of ${results.length} tests passed`)} in opa and in the engine`,
+	);
 	return `${lines.join('\n')}\n`;
 }
 
 export function verdictText(phase: Phase, verdict: Verdict, { paint }: Terminal): string {
 	const colour = verdict.verdict === 'allow' ? 'green' : verdict.verdict === 'ask' ? 'yellow' : 'red';
-	const lines = [`${paint(colour, verdict.verdict)}${verdict.cause === undefined ? '' : `  ${verdict.cause}`}  (${phase}, ${verdict.micros} us)`];
-	for (const { msg, code } of verdict.reasons) lines.push(`  ${visible(msg)}${code === undefined ? '' : ` [${visible(code)}]`}`);
+	const lines = [
+		`${paint(colour, verdict.verdict)}${verdict.cause === undefined ? '' : `  ${verdict.cause}`}  (${phase}, ${verdict.micros} us)`,
+	];
+	for (const { msg, code } of verdict.reasons)
+		lines.push(`  ${visible(msg)}${code === undefined ? '' : ` [${visible(code)}]`}`);
 	if (verdict.error !== undefined) lines.push(`  ${visible(verdict.error)}`);
 	return `${lines.join('\n')}\n`;
 }

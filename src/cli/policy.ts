@@ -7,9 +7,9 @@ import { PHASES, type Phase } from '../model/call.ts';
 import { BUILTINS } from '../policy/builtins/registry.ts';
 import { checkPolicy } from '../policy/check.ts';
 import { compile } from '../policy/compile.ts';
+import { isArchive, readAny } from '../policy/locate.ts';
 import { findOpa, type Opa } from '../policy/opa.ts';
 import { agentPolicy, loadBundle } from '../policy/set.ts';
-import { isArchive, readAny } from '../policy/source.ts';
 import { testPolicy } from '../policy/tester.ts';
 import { checkedText, printFailures, testedText, verdictText } from './policy-text.ts';
 import { DONE, example, FAILURE, jsonLine, mistake, processTerminal, settle, type Terminal } from './terminal.ts';
@@ -30,18 +30,28 @@ export function policyCommand(terminal: Terminal = processTerminal()): Command {
 		.description('find what is wrong with a policy, show what it reads and costs')
 		.option('--input <file>', 'input whose evaluation is measured, JSON; - for standard input')
 		.addHelpText('after', example('sallyport policy check policies', 'sallyport policy check policies --json'))
-		.action((paths: readonly string[], options: Options & { readonly input?: string }) => run(terminal, options, () => checkCommand(terminal, paths, options)));
+		.action((paths: readonly string[], options: Options & { readonly input?: string }) =>
+			run(terminal, options, () => checkCommand(terminal, paths, options)),
+		);
 
 	common(policy.command('test'))
 		.description('run the Rego tests in opa and in the engine that judges calls; they must agree')
 		.addHelpText('after', example('sallyport policy test policies'))
-		.action((paths: readonly string[], options: Options) => run(terminal, options, () => testCommand(terminal, paths, options)));
+		.action((paths: readonly string[], options: Options) =>
+			run(terminal, options, () => testCommand(terminal, paths, options)),
+		);
 
 	common(policy.command('build'))
 		.description('compile a policy bundle')
 		.option('-o, --output <file>', 'where to write it', 'bundle.tar.gz')
 		.option('--revision <text>', 'revision in place of the SHA-256 of sources and data', parseRevision)
-		.addHelpText('after', example('sallyport policy build policies -o policy.tar.gz', 'sallyport policy build policies --revision "$(git describe)"'))
+		.addHelpText(
+			'after',
+			example(
+				'sallyport policy build policies -o policy.tar.gz',
+				'sallyport policy build policies --revision "$(git describe)"',
+			),
+		)
 		.action((paths: readonly string[], options: Options & { readonly output: string; readonly revision?: string }) =>
 			run(terminal, options, () => buildCommand(terminal, paths, options)),
 		);
@@ -50,7 +60,13 @@ export function policyCommand(terminal: Terminal = processTerminal()): Command {
 		.description('print the verdict on an input; the exit status is 0 whatever the verdict, 1 if there is none')
 		.requiredOption('--input <file>', 'the input, JSON; - for standard input')
 		.option('--phase <phase>', `${PHASES.join(', ')}; the input's own phase, or request`, parsePhase)
-		.addHelpText('after', example('sallyport policy eval policies --input call.json', 'sallyport policy eval policy.tar.gz --input - --json < call.json'))
+		.addHelpText(
+			'after',
+			example(
+				'sallyport policy eval policies --input call.json',
+				'sallyport policy eval policy.tar.gz --input - --json < call.json',
+			),
+		)
 		.action((paths: readonly string[], options: Options & { readonly input: string; readonly phase?: Phase }) =>
 			run(terminal, options, () => evalCommand(terminal, paths, options)),
 		);
@@ -91,15 +107,28 @@ const opaOf = (options: Options): Promise<Opa> => findOpa(options.opa, process.e
 const limits = (options: Options) => ({ memory: options.memory, builtins: BUILTINS });
 
 async function sourcesOnly(paths: readonly string[]): Promise<void> {
-	for (const path of paths) if (await isArchive(path)) throw mistake(`${path} is a compiled bundle; sources are needed here`);
+	for (const path of paths)
+		if (await isArchive(path)) throw mistake(`${path} is a compiled bundle; sources are needed here`);
 }
 
-async function checkCommand(terminal: Terminal, paths: readonly string[], options: Options & { readonly input?: string }): Promise<number> {
+async function checkCommand(
+	terminal: Terminal,
+	paths: readonly string[],
+	options: Options & { readonly input?: string },
+): Promise<number> {
 	await sourcesOnly(paths);
 	const input = options.input === undefined ? undefined : await readInput(options.input);
-	const checked = await checkPolicy(await opaOf(options), paths, { ...limits(options), schema: SCHEMA, ...(input === undefined ? {} : { input }) });
+	const checked = await checkPolicy(await opaOf(options), paths, {
+		...limits(options),
+		schema: SCHEMA,
+		...(input === undefined ? {} : { input }),
+	});
 	if (options.json === true) {
-		const phases = checked.phases.map(({ phase, reads, micros }) => ({ phase, reads: reads ?? null, evaluation_us: micros }));
+		const phases = checked.phases.map(({ phase, reads, micros }) => ({
+			phase,
+			reads: reads ?? null,
+			evaluation_us: micros,
+		}));
 		terminal.out(jsonLine({ ok: true, revision: checked.bundle.revision, phases }));
 	} else terminal.out(checkedText(checked, terminal));
 	return DONE;
@@ -109,8 +138,11 @@ async function testCommand(terminal: Terminal, paths: readonly string[], options
 	await sourcesOnly(paths);
 	const now = BigInt(Date.now()) * 1_000_000n;
 	const tested = await testPolicy(await opaOf(options), paths, { ...limits(options), now: () => now });
-	if (tested.results.length === 0) throw mistake(`there are no tests (rules that begin with test_) in ${paths.join(', ')}`);
-	terminal.out(options.json === true ? jsonLine({ ok: tested.passed, tests: tested.results }) : testedText(tested, terminal));
+	if (tested.results.length === 0)
+		throw mistake(`there are no tests (rules that begin with test_) in ${paths.join(', ')}`);
+	terminal.out(
+		options.json === true ? jsonLine({ ok: tested.passed, tests: tested.results }) : testedText(tested, terminal),
+	);
 	return tested.passed ? DONE : FAILURE;
 }
 
@@ -125,8 +157,14 @@ async function buildCommand(
 	await loadBundle('default', bundle, paths.join(', '), limits(options));
 	await writeFile(options.output, bundle.archive);
 	const phases = [...bundle.phases.keys()];
-	if (options.json === true) terminal.out(jsonLine({ ok: true, file: options.output, bytes: bundle.archive.length, revision: bundle.revision, phases }));
-	else terminal.out(`${options.output}  ${bundle.archive.length} bytes  ${phases.join(', ')}\nrevision ${bundle.revision}\n`);
+	if (options.json === true)
+		terminal.out(
+			jsonLine({ ok: true, file: options.output, bytes: bundle.archive.length, revision: bundle.revision, phases }),
+		);
+	else
+		terminal.out(
+			`${options.output}  ${bundle.archive.length} bytes  ${phases.join(', ')}\nrevision ${bundle.revision}\n`,
+		);
 	return DONE;
 }
 
@@ -142,7 +180,18 @@ async function evalCommand(
 	const verdict = policy.evaluate(phase, input);
 	if (options.json === true) {
 		const { verdict: kind, cause, reasons, result, error, micros } = verdict;
-		terminal.out(jsonLine({ phase, verdict: kind, cause, reasons, result: JSON.parse(result), error, evaluation_us: micros, revision: bundle.revision }));
+		terminal.out(
+			jsonLine({
+				phase,
+				verdict: kind,
+				cause,
+				reasons,
+				result: JSON.parse(result),
+				error,
+				evaluation_us: micros,
+				revision: bundle.revision,
+			}),
+		);
 	} else terminal.out(verdictText(phase, verdict, terminal));
 	return verdict.cause === 'policy_error' ? FAILURE : DONE;
 }
@@ -151,14 +200,28 @@ async function evalCommand(
 async function readInput(file: string): Promise<string> {
 	let bytes: Buffer;
 	try {
-		bytes = await readFile(file === '-' ? '/dev/stdin' : file);
+		bytes = file === '-' ? await readStandardInput() : await readFile(file);
 	} catch (error) {
-		throw mistake(`${file} cannot be read: ${error instanceof Error && 'code' in error ? String(error.code) : 'unknown'}`);
+		throw mistake(
+			`${file} cannot be read: ${error instanceof Error && 'code' in error ? String(error.code) : 'unknown'}`,
+		);
 	}
 	const fault = scanJson(bytes, JSON_LIMITS);
 	if (fault !== undefined) throw mistake(`${file} is not strict JSON: ${fault.rule} at byte ${fault.offset}`);
 	if (bytes.toString('utf8').trim()[0] !== '{') throw mistake(`${file} is not a JSON object`);
 	return bytes.toString('utf8');
+}
+
+/** One byte more than is taken is enough to see that it is too much. */
+async function readStandardInput(): Promise<Buffer> {
+	const chunks: Buffer[] = [];
+	let length = 0;
+	for await (const chunk of process.stdin) {
+		chunks.push(Buffer.from(chunk as Uint8Array));
+		length += chunks.at(-1)?.length ?? 0;
+		if (length > JSON_LIMITS.bytes) break;
+	}
+	return Buffer.concat(chunks);
 }
 
 function phaseOf(input: string): Phase {

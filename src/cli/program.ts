@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { VERSION } from '../model/version.ts';
+import type { StartSidecar } from './run.ts';
 
 /** Each command's file is loaded only when it is called: starting the proxy must not load what mints certificates. */
 interface Entry {
@@ -7,8 +8,8 @@ interface Entry {
 	load(): Promise<Command>;
 }
 
-const COMMANDS: Readonly<Record<string, Entry>> = {
-	run: { summary: 'run the sidecar', load: async () => (await import('./run.ts')).runCommand() },
+const COMMANDS = (start: () => Promise<StartSidecar>): Readonly<Record<string, Entry>> => ({
+	run: { summary: 'run the sidecar', load: async () => (await import('./run.ts')).runCommand(start) },
 	demo: { summary: 'see it work, on loopback, in a minute', load: async () => (await import('./demo.ts')).demoCommand() },
 	init: { summary: 'write a first configuration and policy', load: async () => (await import('./init.ts')).initCommand() },
 	certs: { summary: 'make development certificates', load: async () => (await import('./certs.ts')).certsCommand() },
@@ -19,10 +20,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
 	audit: { summary: 'read and verify records', load: async () => (await import('./audit.ts')).auditCommand() },
 	status: { summary: 'ask a running Sallyport how it is', load: async () => (await import('./status.ts')).statusCommand() },
 	reload: { summary: 'make a running Sallyport read its files again', load: async () => (await import('./reload.ts')).reloadCommand() },
-};
+});
 
 /** Runs the command line: 0 done, 1 a failure, 2 the caller's mistake. */
-export async function runProgram(argv: readonly string[]): Promise<void> {
+export async function runProgram(argv: readonly string[], start: () => Promise<StartSidecar>): Promise<void> {
 	const root = new Command('sallyport')
 		.description('The sidecar through which every call of an AI agent leaves: identified, decided, written down.')
 		.version(VERSION)
@@ -30,7 +31,7 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
 		.showHelpAfterError('(sallyport --help shows the commands)')
 		.addHelpText('after', '\nExamples:\n  sallyport demo\n  sallyport run --config sallyport.yaml\n  sallyport COMMAND --help');
 	const name = argv.slice(2).find(word => !word.startsWith('-'));
-	for (const [key, { summary, load }] of Object.entries(COMMANDS)) {
+	for (const [key, { summary, load }] of Object.entries(COMMANDS(start))) {
 		if (key === name) {
 			const command = await load();
 			root.addCommand(command);

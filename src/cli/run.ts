@@ -1,8 +1,16 @@
 import { Command } from 'commander';
-import { startApp } from '../app.ts';
 import { loadConfig, problemText } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
 
-export function runCommand(): Command {
+/** What `run` starts; handed down by main.ts, since nothing below the composition root may know it. */
+export interface Sidecar {
+	reload(): Promise<unknown>;
+	stop(): Promise<void>;
+}
+
+export type StartSidecar = (file: string, config: Config, environment: NodeJS.ProcessEnv) => Promise<Sidecar>;
+
+export function runCommand(load: () => Promise<StartSidecar>): Command {
 	return new Command('run')
 		.description('Run the sidecar. SIGHUP reads the configuration again, SIGTERM and SIGINT drain and stop.')
 		.option('--config <file>', 'configuration file', 'sallyport.yaml')
@@ -15,7 +23,8 @@ export function runCommand(): Command {
 				return;
 			}
 			try {
-				const app = await startApp(loaded.file, loaded.config, process.env);
+				const start = await load();
+				const app = await start(loaded.file, loaded.config, process.env);
 				const stop = (): void => {
 					// A second signal means now.
 					process.once('SIGTERM', () => process.exit(1));

@@ -9,7 +9,7 @@ import { parse } from 'yaml';
 export function findControlSocket(file: string, env: NodeJS.ProcessEnv): string | undefined | { readonly unreadable: string } {
 	let document: unknown;
 	try {
-		document = parse(readFileSync(file, 'utf8'), { maxAliasCount: 0, logLevel: 'silent' });
+		document = parse(readFileSync(file, 'utf8'), { maxAliasCount: 0, logLevel: 'error' });
 	} catch (error) {
 		const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
 		const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);

@@ -83,3 +83,23 @@ function withReferences(node: Node): Node {
 }
 
 const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** As it is printed and committed: tabs, and short lists of plain values on one line. */
+export const configJsonSchemaText = (): string => `${printed(configJsonSchema(), '', 0)}\n`;
+
+const WIDTH = 120;
+
+function printed(value: unknown, indent: string, before: number): string {
+	if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+	const inner = `${indent}\t`;
+	if (!Array.isArray(value)) {
+		const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+		if (entries.length === 0) return '{}';
+		const lines = entries.map(([key, item]) => `${inner}${JSON.stringify(key)}: ${printed(item, inner, key.length + 4)}`);
+		return `{\n${lines.join(',\n')}\n${indent}}`;
+	}
+	const plain = value.every(item => typeof item !== 'object' || item === null);
+	const line = `[${value.map(item => JSON.stringify(item)).join(', ')}]`;
+	if (plain && indent.length * 2 + before + line.length + 1 <= WIDTH) return line;
+	return `[\n${value.map(item => `${inner}${printed(item, inner, 0)}`).join(',\n')}\n${indent}]`;
+}

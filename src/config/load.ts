@@ -46,7 +46,7 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv, options: LoadOp
 export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv, { withoutCredentials = false }: LoadOptions = {}): Loaded {
 	const lines = new LineCounter();
 	if (text.length > MAX_BYTES) return { file, problems: [{ line: 1, column: 1, path: '', message: 'larger than 1 MiB' }] };
-	const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, strict: true, version: '1.2' });
+	const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, strict: true, version: '1.2', logLevel: 'error' });
 	if (document.errors.length > 0) {
 		return {
 			file,
@@ -116,7 +116,11 @@ function issueProblems(issue: z.core.$ZodIssue, problem: (path: Path, message: s
 const depth = (issues: readonly z.core.$ZodIssue[]): number => Math.max(0, ...issues.map(issue => issue.path.length));
 
 function expectation(issue: z.core.$ZodIssue): string {
-	if (issue.code === 'invalid_type') return issue.input === undefined ? `is missing (${issue.expected})` : `expected ${issue.expected}`;
+	if (issue.code === 'invalid_type') {
+		// The input itself is not in the issue, so that no secret is; its kind is in the message.
+		const found = /, received (\w+)$/.exec(issue.message)?.[1];
+		return found === 'undefined' ? `is missing (${issue.expected})` : `expected ${issue.expected}${found === undefined ? '' : `, found ${found}`}`;
+	}
 	if (issue.code === 'invalid_value') return `expected ${issue.values.map(value => JSON.stringify(value)).join(' or ')}`;
 	if (issue.code === 'invalid_format' && issue.message.startsWith('a ')) return `expected ${issue.message}`;
 	return issue.message.replace(/^Invalid input: /, '').replace(/^Too small/, 'too small').replace(/^Too big/, 'too big');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RECORD_TYPES } from '../model/record.ts';
 import { agentPattern, duration, hostPort, listenAddress, secret, size, spiffeIdText, trustDomain } from './values.ts';
 
 /**
@@ -48,7 +49,7 @@ const authenticate = z.union([
 			directory: path.describe('Where `NAME/token` is written, one folder per agent, to be mounted only there.'),
 			agents: z.array(spiffeIdText).min(1).describe('The agents that get a token.'),
 			rotate: duration.default(24 * 3600_000).describe('How often tokens are renewed; the one before stays good for one more such time.'),
-		}),
+		}).describe('By a token of the agent\'s own, where a certificate cannot be shown.'),
 	}),
 	z.strictObject({ as: spiffeIdText.describe('The only agent that can reach this Unix socket.') }),
 ]);
@@ -63,7 +64,7 @@ const listener = z.strictObject({
 	database: z.string().min(1).max(63).optional().describe('Database in that address, for a door to `postgres`.'),
 	authenticate: authenticate.default('mtls').describe('How an agent is known here.'),
 	agents: agents.optional().describe('Who may use this listener; every agent of the own trust domain when absent.'),
-	mode: z.number().int().min(0).max(0o777).default(0o660).describe('Mode of the Unix socket.'),
+	mode: z.number().int().min(0).max(0o777).default(0o660).describe('Mode of the Unix socket; octal is written `0o660` in YAML.'),
 	connections: z.number().int().positive().optional().describe('Overrides `limits.connections`.'),
 });
 
@@ -88,16 +89,18 @@ const upstream = z.strictObject({
 	upgrade: z.boolean().default(false).describe('Let `http://` calls go to it although it has `tls`.'),
 	tunnel: z.enum(['refuse', 'allow']).default('refuse').describe('Whether CONNECT to it is possible although its calls are inspected.'),
 	effects: z
-		.array(z.strictObject({ methods: z.array(z.string()).min(1).optional(), path: z.string().startsWith('/').optional().describe('Prefix of whole segments.'), effect: z.enum(['read', 'write', 'unknown']) }))
+		.array(z.strictObject({ methods: z.array(z.string()).min(1).optional().describe('Methods that the entry is for; all when absent.'), path: z.string().startsWith('/').optional().describe('Prefix of whole segments.'), effect: z.enum(['read', 'write', 'unknown']).describe('What policy and records are told of these calls.') }))
 		.optional()
 		.describe('Effects of HTTP calls by method and path, first match wins.'),
 	credentials: z.array(credential).min(1).optional().describe('First match wins, no match denies. For `postgres`.'),
 	mode: z.enum(['enforce', 'observe']).optional().describe('Overrides `policy.mode`.'),
 });
 
+const recordTypes = z.array(z.enum(RECORD_TYPES).transform((type): string => type)).min(1).optional().describe('Types of records that go there, all when absent; checkpoints always do.');
+
 const sink = z.union([
-	z.strictObject({ stdout: z.strictObject({ types: z.array(z.string()).min(1).optional() }) }),
-	z.strictObject({ file: z.strictObject({ path: path, types: z.array(z.string()).min(1).optional() }) }),
+	z.strictObject({ stdout: z.strictObject({ types: recordTypes }).describe('To the standard output, one line per record.') }),
+	z.strictObject({ file: z.strictObject({ path: path.describe('The file that records are appended to.'), types: recordTypes }).describe('To a file, one line per record.') }),
 ]);
 
 const audit = z.strictObject({
@@ -106,15 +109,15 @@ const audit = z.strictObject({
 	durability: z.enum(['write', 'fsync']).default('write').describe('`write` survives kill -9 of the process; `fsync` survives the machine.'),
 	limit: size.default(1024 ** 3).describe('Greatest size of the directory; reaching it is an audit failure.'),
 	retain: duration.default(30 * 86400_000).describe('Acknowledged segments older than this are deleted.'),
-	segment: z.strictObject({ size: size.default(64 * 1024 ** 2), age: duration.default(24 * 3600_000) }).prefault({}).describe('When a segment ends and the next begins.'),
+	segment: z.strictObject({ size: size.default(64 * 1024 ** 2).describe('At this size.'), age: duration.default(24 * 3600_000).describe('At this age.') }).prefault({}).describe('When a segment ends and the next begins.'),
 	checkpoint: duration.default(60_000).describe('How often a signed checkpoint is written.'),
 	key: path.optional().describe('PEM private key that signs checkpoints; the SVID\'s key when absent.'),
 	sql: z.enum(['normalized', 'text', 'digest']).default('normalized').describe('How SQL text stands in records.'),
 	bodies: z.enum(['digest', 'full']).default('digest').describe('Whether bodies, arguments and parameters stand in records, or salted digests.'),
 	mask: z
 		.strictObject({
-			headers: z.array(z.string().toLowerCase()).default(['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key', 'api-key', 'x-auth-token']),
-			query: z.array(z.string()).default(['access_token', 'api_key', 'apikey', 'key', 'password', 'secret', 'sig', 'signature', 'token']),
+			headers: z.array(z.string().toLowerCase()).default(['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key', 'api-key', 'x-auth-token']).describe('Header fields, of requests and answers.'),
+			query: z.array(z.string()).default(['access_token', 'api_key', 'apikey', 'key', 'password', 'secret', 'sig', 'signature', 'token']).describe('Query parameters.'),
 		})
 		.prefault({})
 		.describe('Names of headers and query parameters whose values never stand in records.'),
@@ -122,7 +125,7 @@ const audit = z.strictObject({
 });
 
 const admin = z.strictObject({
-	health: z.strictObject({ address: listenAddress }).optional().describe('/livez, /readyz and /metrics over plain HTTP.'),
+	health: z.strictObject({ address: listenAddress.describe('`HOST:PORT`, or `unix:PATH`.') }).optional().describe('/livez, /readyz and /metrics over plain HTTP.'),
 	control: z
 		.strictObject({
 			socket: path.optional().describe('Unix socket; operators are known by the kernel\'s peer credentials.'),
@@ -164,7 +167,7 @@ export const schema = z.strictObject({
 	admin: admin.prefault({}).describe('Health, metrics and control.'),
 	limits: limits.prefault({}).describe('Every limit.'),
 	drain_timeout: duration.default(25_000).describe('How long calls in flight may go on after SIGTERM.'),
-	log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}).describe('Sallyport\'s own log, on stderr.'),
+	log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least important lines that are written.') }).prefault({}).describe('Sallyport\'s own log, on stderr.'),
 });
 
 /** The configuration after validation: durations in milliseconds, sizes in bytes, secrets resolved, paths absolute. */

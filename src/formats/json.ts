@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { JsonKeys } from './json-keys.ts';
 
 /**
  * A strict scanner of JSON texts (RFC 8259, narrowed by I-JSON, RFC 7493). It builds nothing: it says whether every
@@ -56,7 +57,7 @@ export function scanJson(bytes: Uint8Array, limits: JsonLimits = JSON_LIMITS): J
 	if (!isUtf8(bytes)) return fault('utf8', firstInvalid(bytes));
 
 	const kinds: number[] = [];
-	const keys: (Set<string> | undefined)[] = [];
+	const keys = new JsonKeys(bytes);
 	let state = VALUE;
 	let at = 0;
 
@@ -74,27 +75,19 @@ export function scanJson(bytes: Uint8Array, limits: JsonLimits = JSON_LIMITS): J
 			}
 			if (byte !== (kind === OBJECT ? 0x7d : 0x5d)) return fault('syntax', at);
 			kinds.pop();
-			keys.pop();
+			keys.leave();
 			at++;
 		} else if (state === KEY || state === KEY_OR_END) {
 			if (byte === 0x7d && state === KEY_OR_END) {
 				kinds.pop();
-				keys.pop();
+				keys.leave();
 				at++;
 			} else {
 				if (byte !== QUOTE) return fault('syntax', at);
 				const start = at;
 				const after = scanString(bytes, at);
 				if (typeof after !== 'number') return after;
-				const depth = keys.length - 1;
-				let seen = keys[depth];
-				if (seen === undefined) {
-					seen = new Set();
-					keys[depth] = seen;
-				}
-				const before = seen.size;
-				seen.add(textOf(bytes, start, after));
-				if (seen.size === before) return fault('duplicate_key', start);
+				if (!keys.add(start + 1, after - 1)) return fault('duplicate_key', start);
 				at = after;
 				byte = bytes[at];
 				while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = bytes[++at];
@@ -105,18 +98,22 @@ export function scanJson(bytes: Uint8Array, limits: JsonLimits = JSON_LIMITS): J
 			}
 		} else if (byte === 0x5d && state === VALUE_OR_END) {
 			kinds.pop();
-			keys.pop();
+			keys.leave();
 			at++;
 		} else if (byte === 0x7b || byte === 0x5b) {
 			if (kinds.length === limits.depth) return fault('depth', at);
 			kinds.push(byte === 0x7b ? OBJECT : ARRAY);
-			keys.push(undefined);
+			keys.enter();
 			state = byte === 0x7b ? KEY_OR_END : VALUE_OR_END;
 			at++;
 			continue;
 		} else {
 			const after =
-				byte === QUOTE ? scanString(bytes, at) : byte === 0x2d || isDigit(byte) ? scanNumber(bytes, at) : scanWord(bytes, at);
+				byte === QUOTE
+					? scanString(bytes, at)
+					: byte === 0x2d || isDigit(byte)
+						? scanNumber(bytes, at)
+						: scanWord(bytes, at);
 			if (typeof after !== 'number') return after;
 			at = after;
 		}
@@ -147,8 +144,8 @@ function scanString(bytes: Uint8Array, quote: number): number | JsonFault {
 			at++;
 			continue;
 		}
-		const escape = bytes[at + 1];
-		if (escape === 0x75) {
+		const letter = bytes[at + 1];
+		if (letter === 0x75) {
 			const unit = hex4(bytes, at + 2);
 			if (unit < 0) return fault('syntax', at);
 			if (unit >= 0xdc00 && unit <= 0xdfff) return fault('lone_surrogate', at);
@@ -158,7 +155,7 @@ function scanString(bytes: Uint8Array, quote: number): number | JsonFault {
 				at += 6;
 			}
 			at += 6;
-		} else if (escape !== undefined && '"\\/bfnrt'.includes(String.fromCharCode(escape))) {
+		} else if (letter !== undefined && '"\\/bfnrt'.includes(String.fromCharCode(letter))) {
 			at += 2;
 		} else {
 			return fault('syntax', at);
@@ -183,21 +180,6 @@ function hex4(bytes: Uint8Array, at: number): number {
 	}
 	return value;
 }
-
-/** The string between two quotes, unescaped. Only called on what `scanString` has accepted. */
-function textOf(bytes: Uint8Array, start: number, end: number): string {
-	const buffer = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
-	const escaped = buffer.includes(BACKSLASH);
-	if (!escaped) return buffer.toString('utf8', 1, buffer.length - 1);
-	return unescape(buffer.toString('utf8', 1, buffer.length - 1));
-}
-
-const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
-
-const unescape = (text: string): string =>
-	text.replace(/\\(?:u([0-9a-fA-F]{4})|(.))/g, (_, hex: string | undefined, letter: string | undefined) =>
-		hex !== undefined ? String.fromCharCode(Number.parseInt(hex, 16)) : (ESCAPES[letter ?? ''] ?? letter ?? ''),
-	);
 
 /** Offset after the number. */
 function scanNumber(bytes: Uint8Array, start: number): number | JsonFault {

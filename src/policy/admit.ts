@@ -1,5 +1,5 @@
 import type { Phase } from '../model/call.ts';
-import { OUTCOMES, type Refusal, refused as refusedWith, type Refused } from '../model/cause.ts';
+import { OUTCOMES, type Refusal, type Refused, refused as refusedWith } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
 import type { Life } from '../model/life.ts';
 import type { CallPermit, SessionPermit } from '../model/permit.ts';
@@ -45,7 +45,10 @@ export class Admission {
 	/** Phase `connect`. */
 	session(candidate: Candidate, done: (admitted: Admitted<SessionPermit>) => void): void {
 		const decision = this.#decide(candidate);
-		if (!decision.allowed) return done({ decision });
+		if (!decision.allowed) {
+			done({ decision });
+			return;
+		}
 		const { conn, target, life } = candidate;
 		done({ decision, permit: grantSession({ decisionId: decision.id, conn, target, life }) });
 	}
@@ -53,7 +56,10 @@ export class Admission {
 	/** Phase `request`. */
 	call(candidate: Candidate, done: (admitted: Admitted<CallPermit>) => void): void {
 		const decision = this.#decide(candidate);
-		if (!decision.allowed) return done({ decision });
+		if (!decision.allowed) {
+			done({ decision });
+			return;
+		}
 		const { conn, target, life } = candidate;
 		done({ decision, permit: grantCall({ decisionId: decision.id, conn, target, life }) });
 	}
@@ -84,4 +90,5 @@ export class Admission {
 }
 
 /** Why an agent that no bundle speaks for is refused: none was ever loaded, or none applies to it. */
-export const policyMissing = (phase: Phase): Refused => refusedWith('policy_missing', `no policy bundle applies to the agent in ${phase}`);
+export const policyMissing = (phase: Phase): Refused =>
+	refusedWith('policy_missing', `no policy bundle applies to the agent in ${phase}`);

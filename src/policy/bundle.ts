@@ -75,7 +75,10 @@ export async function readBundle(archive: Buffer, path: string): Promise<Bundle>
 	const [name, ...others] = modules;
 	const wasm = name === undefined ? undefined : entries.get(name);
 	if (wasm === undefined || others.length > 0) {
-		throw problem('the bundle has not exactly one WebAssembly module: make it by `sallyport policy build` or `opa build -t wasm`', path);
+		throw problem(
+			'the bundle has not exactly one WebAssembly module: make it by `sallyport policy build` or `opa build -t wasm`',
+			path,
+		);
 	}
 	const data = entries.get('data.json') ?? Buffer.from('{}');
 	refuseOwnData(data, path);
@@ -92,8 +95,15 @@ export async function readBundle(archive: Buffer, path: string): Promise<Bundle>
 			phases.set(phase, { entrypoint: packageEntrypoint(phase), shape: 'package', reads: known });
 		}
 	}
-	if (phases.size === 0) throw problem(`the bundle has no entry point that Sallyport asks for: ${PHASES.map(packageEntrypoint).join(', ')}`, path);
-	const revision = manifest.revision === undefined || manifest.revision === '' ? sha256(Buffer.concat([wasm, data])) : manifest.revision;
+	if (phases.size === 0)
+		throw problem(
+			`the bundle has no entry point that Sallyport asks for: ${PHASES.map(packageEntrypoint).join(', ')}`,
+			path,
+		);
+	const revision =
+		manifest.revision === undefined || manifest.revision === ''
+			? sha256(Buffer.concat([wasm, data]))
+			: manifest.revision;
 	return { revision, wasm, data, phases, archive };
 }
 
@@ -114,19 +124,26 @@ function refuseOwnData(data: Buffer, path: string): void {
 	} catch {
 		throw problem('the data document is not JSON', path);
 	}
-	if (typeof document !== 'object' || document === null || Array.isArray(document)) throw problem('the data document is not an object', path);
-	if (Object.hasOwn(document, 'sallyport')) throw problem('there is data under `sallyport`: only rules may stand there, or data could allow', path);
+	if (typeof document !== 'object' || document === null || Array.isArray(document))
+		throw problem('the data document is not an object', path);
+	if (Object.hasOwn(document, 'sallyport'))
+		throw problem('there is data under `sallyport`: only rules may stand there, or data could allow', path);
 }
 
 /** Puts what we know into the manifest of an archive that `opa build` made. */
 export async function annotate(archive: Buffer, revision: string, reads: ReadPaths): Promise<Buffer> {
-	const entries = readTar(await promisify(gunzip)(archive, { maxOutputLength: MAX_UNPACKED }), { entries: MAX_ENTRIES });
+	const entries = readTar(await promisify(gunzip)(archive, { maxOutputLength: MAX_UNPACKED }), {
+		entries: MAX_ENTRIES,
+	});
 	const manifest = entries.find(entry => entry.path === '.manifest');
 	const wasm = entries.find(entry => entry.path === 'policy.wasm');
 	if (manifest === undefined || wasm === undefined) throw problem('`opa build` gave no WebAssembly bundle');
 	const fields = JSON.parse(manifest.bytes.toString('utf8')) as Record<string, unknown>;
 	const sallyport = { version: METADATA_VERSION, module: sha256(wasm.bytes), reads };
-	const annotated: TarEntry = { path: '.manifest', bytes: Buffer.from(JSON.stringify({ ...fields, revision, metadata: { sallyport } })) };
+	const annotated: TarEntry = {
+		path: '.manifest',
+		bytes: Buffer.from(JSON.stringify({ ...fields, revision, metadata: { sallyport } })),
+	};
 	const rest = entries.filter(entry => entry !== manifest).toSorted((a, b) => (a.path < b.path ? -1 : 1));
 	return await promisify(gzip)(writeTar([annotated, ...rest]), { level: 9 });
 }

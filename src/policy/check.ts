@@ -7,8 +7,8 @@ import { check, compileSources, withStage } from './compile.ts';
 import { contractProblems, type Module, parseModules, shapeProblems, throwProblems } from './contract-module.ts';
 import type { Opa } from './opa.ts';
 import { PolicyError, type Problem, problemsOf } from './problem.ts';
-import { gather, type SourceFile, stageText } from './sources.ts';
 import { agentPolicy, loadBundle } from './set.ts';
+import { gather, type SourceFile, stageText } from './sources.ts';
 
 /** `policy check`: everything that can be found wrong with a policy before it judges a call, and what it costs. */
 
@@ -75,7 +75,12 @@ async function collect(steps: readonly (() => Promise<void>)[]): Promise<void> {
 }
 
 /** References to the input against its schema, in every package that is Sallyport's or its author's. */
-async function checkInput(opa: Opa, files: readonly SourceFile[], modules: readonly Module[], schema: string): Promise<void> {
+async function checkInput(
+	opa: Opa,
+	files: readonly SourceFile[],
+	modules: readonly Module[],
+	schema: string,
+): Promise<void> {
 	const foreign = new Set(modules.filter(module => FOREIGN.has(module.package[0] ?? '')).map(module => module.file));
 	// Tests give inputs of their own, and only what each needs.
 	const checked = files.filter(file => file.kind === 'rego' && !foreign.has(file));
@@ -119,7 +124,13 @@ export function sampleInput(phase: Phase): Readonly<Record<string, unknown>> {
 			prefixes: ['/agents', '/agents/researcher'],
 			authentication: 'mtls',
 		},
-		target: { name: session ? 'orders' : 'crm', host: 'crm.internal', port: 443, protocol: session ? 'postgres' : 'http', tls: true },
+		target: {
+			name: session ? 'orders' : 'crm',
+			host: 'crm.internal',
+			port: 443,
+			protocol: session ? 'postgres' : 'http',
+			tls: true,
+		},
 		call: session
 			? { protocol: 'postgres', operation: 'connect', resource: 'orders', effect: 'unknown' }
 			: { protocol: 'http', operation: 'GET', resource: '/contacts/7', effect: 'read', digest: 'a'.repeat(64) },

@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import type { Phase } from '../model/call.ts';
 import { annotate, type Bundle, type ReadPaths, readBundle } from './bundle.ts';
-import { contractEntrypoint, contractModule, contractProblems, definedRules, packageEntrypoint, parseModules, throwProblems } from './contract-module.ts';
+import {
+	contractEntrypoint,
+	contractModule,
+	contractProblems,
+	definedRules,
+	packageEntrypoint,
+	parseModules,
+	throwProblems,
+} from './contract-module.ts';
 import type { Opa } from './opa.ts';
 import { PolicyError, type Problem, problem } from './problem.ts';
 import { gather, type SourceFile, type Sources, stage, stageText } from './sources.ts';
@@ -28,7 +36,8 @@ export async function compileSources(opa: Opa, sources: Sources, revision?: stri
 	throwProblems(contractProblems(modules));
 	const defined = definedRules(modules);
 	return await withStage(files, async folder => {
-		for (const [phase, rules] of defined) await stageText(folder, posix.join(OURS, `${phase}.rego`), contractModule(phase, rules));
+		for (const [phase, rules] of defined)
+			await stageText(folder, posix.join(OURS, `${phase}.rego`), contractModule(phase, rules));
 		if (defined.size === 0) {
 			// Nothing to build; but if it does not even compile, that is what its author wants to know first.
 			await check(opa, files, folder);
@@ -71,11 +80,19 @@ function refuseOwnFolders(files: readonly SourceFile[]): void {
 }
 
 interface Checked {
-	readonly errors?: readonly { readonly message: string; readonly location?: { readonly file?: string; readonly row?: number } }[];
+	readonly errors?: readonly {
+		readonly message: string;
+		readonly location?: { readonly file?: string; readonly row?: number };
+	}[];
 }
 
 /** Throws what `opa check` finds wrong; its errors come with file and line. */
-export async function check(opa: Opa, files: readonly SourceFile[], folder: string, more: readonly string[] = []): Promise<void> {
+export async function check(
+	opa: Opa,
+	files: readonly SourceFile[],
+	folder: string,
+	more: readonly string[] = [],
+): Promise<void> {
 	const { status, stdout, stderr } = await opa.run(['check', '-b', '.', '--format', 'json', ...more], { cwd: folder });
 	if (status === 0) return;
 	let errors: Checked['errors'];
@@ -88,7 +105,11 @@ export async function check(opa: Opa, files: readonly SourceFile[], folder: stri
 	throw new PolicyError(
 		errors.map(({ message, location }) => {
 			const file = location?.file === undefined ? undefined : original(location.file, files);
-			return { message, ...(file === undefined ? {} : { file }), ...(location?.row === undefined ? {} : { line: location.row }) };
+			return {
+				message,
+				...(file === undefined ? {} : { file }),
+				...(location?.row === undefined ? {} : { line: location.row }),
+			};
 		}),
 	);
 }
@@ -98,7 +119,8 @@ function problemsIn(output: string, files: readonly SourceFile[]): readonly Prob
 	const found: Problem[] = [];
 	for (const line of output.split('\n')) {
 		const match = /(?:^|\s)([^\s:]+\.(?:rego|json|ya?ml)):(\d+): (?:\w+_error: )?(.+)$/.exec(line);
-		if (match !== null) found.push({ file: original(match[1] ?? '', files), line: Number(match[2]), message: match[3] ?? '' });
+		if (match !== null)
+			found.push({ file: original(match[1] ?? '', files), line: Number(match[2]), message: match[3] ?? '' });
 	}
 	if (found.length > 0) return found;
 	let text = output.trim();

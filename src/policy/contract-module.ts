@@ -19,7 +19,12 @@ const RULES: Readonly<Record<Phase, readonly string[]>> = {
 export interface Module {
 	readonly file: SourceFile;
 	readonly package: readonly string[];
-	readonly rules: readonly { readonly name: string; readonly isFunction: boolean; readonly isSet: boolean; readonly isPlain: boolean }[];
+	readonly rules: readonly {
+		readonly name: string;
+		readonly isFunction: boolean;
+		readonly isSet: boolean;
+		readonly isPlain: boolean;
+	}[];
 }
 
 const PARSE = `[m |
@@ -73,7 +78,11 @@ export function contractProblems(modules: readonly Module[]): readonly Problem[]
 		const phase = phaseOf(isInbound(path) ? ['sallyport', path[2] ?? ''] : path);
 		if (phase === undefined) {
 			const known = PHASES.map(name => `sallyport.${name}`).join(', ');
-			problems.push({ message: `unknown package ${path.join('.')}: Sallyport asks for ${known}`, file: file.path, line: lineOf(file, /^\s*package\b/) });
+			problems.push({
+				message: `unknown package ${path.join('.')}: Sallyport asks for ${known}`,
+				file: file.path,
+				line: lineOf(file, /^\s*package\b/),
+			});
 			continue;
 		}
 		for (const rule of rules) {
@@ -81,8 +90,15 @@ export function contractProblems(modules: readonly Module[]): readonly Problem[]
 			const known = RULES[phase].includes(rule.name) && !rule.isFunction;
 			if (known) continue;
 			const line = lineOf(file, new RegExp(`^\\s*(default\\s+)?${rule.name.replace(/[^A-Za-z0-9_]/g, '\\$&')}\\b`));
-			const what = rule.isFunction && RULES[phase].includes(rule.name) ? `${rule.name} must not be a function` : `unknown rule ${rule.name} in ${path.join('.')}`;
-			problems.push({ message: `${what}: Sallyport asks for ${RULES[phase].join(', ')}; helpers begin with _ or stand in a package of their own`, file: file.path, line });
+			const what =
+				rule.isFunction && RULES[phase].includes(rule.name)
+					? `${rule.name} must not be a function`
+					: `unknown rule ${rule.name} in ${path.join('.')}`;
+			problems.push({
+				message: `${what}: Sallyport asks for ${RULES[phase].join(', ')}; helpers begin with _ or stand in a package of their own`,
+				file: file.path,
+				line,
+			});
 		}
 	}
 	return problems;
@@ -106,7 +122,10 @@ export function shapeProblems(modules: readonly Module[]): readonly Problem[] {
 }
 
 function lineOf(file: SourceFile, pattern: RegExp): number {
-	const index = file.bytes.toString('utf8').split('\n').findIndex(line => pattern.test(line));
+	const index = file.bytes
+		.toString('utf8')
+		.split('\n')
+		.findIndex(line => pattern.test(line));
 	return index < 0 ? 1 : index + 1;
 }
 

@@ -11,7 +11,9 @@ import { BuiltinFailure, parseTerm, printTerm, type Value } from './value.ts';
  */
 
 /** Its CommonJS form: the other one does not export the class. */
-const opa = createRequire(import.meta.url)('@open-policy-agent/opa-wasm') as { readonly LoadedPolicy: typeof LoadedPolicy };
+const opa = createRequire(import.meta.url)('@open-policy-agent/opa-wasm') as {
+	readonly LoadedPolicy: typeof LoadedPolicy;
+};
 
 const PAGE = 65_536;
 /** Enough for a module without data; the rest grows. */
@@ -20,7 +22,15 @@ const FIRST_PAGES = 8;
 const INPUT_SHARE = 4;
 
 type Exports = {
-	readonly opa_eval: (reserved: number, entrypoint: number, data: number, input: number, length: number, heap: number, format: number) => number;
+	readonly opa_eval: (
+		reserved: number,
+		entrypoint: number,
+		data: number,
+		input: number,
+		length: number,
+		heap: number,
+		format: number,
+	) => number;
 	readonly opa_malloc: (size: number) => number;
 	readonly opa_free: (address: number) => void;
 	readonly opa_value_dump: (address: number) => number;
@@ -85,7 +95,8 @@ export class Engine {
 			this.#exports = instance.exports as unknown as Exports;
 			const major: unknown = this.#exports.opa_wasm_abi_version?.value;
 			const minor: unknown = this.#exports.opa_wasm_abi_minor_version?.value;
-			if (major !== 1 || typeof minor !== 'number' || minor < 2) throw new ModuleRefused('the module is not of OPA ABI 1.2 or later');
+			if (major !== 1 || typeof minor !== 'number' || minor < 2)
+				throw new ModuleRefused('the module is not of OPA ABI 1.2 or later');
 			const loaded = new opa.LoadedPolicy({ module, instance }, this.#memory, minor);
 			const names = this.#json(this.#exports.builtins());
 			this.builtins = Object.freeze(Object.keys(names).sort());
@@ -233,7 +244,8 @@ function reason(error: unknown): string {
 	if (error instanceof RangeError) return 'the stack of the policy is exhausted';
 	if (error instanceof WebAssembly.RuntimeError) return `WebAssembly trap: ${error.message} (memory exhausted?)`;
 	// What OPA's allocator says when the memory cannot grow.
-	if (error instanceof Error) return error.message === 'opa_malloc: failed' ? 'the memory of the policy is exhausted' : error.message;
+	if (error instanceof Error)
+		return error.message === 'opa_malloc: failed' ? 'the memory of the policy is exhausted' : error.message;
 	return String(error);
 }
 

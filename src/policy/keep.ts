@@ -20,7 +20,9 @@ export class BundleKeep {
 	/** Where a bundle is kept: by revision, and by content when somebody gave the revision a name. */
 	pathOf(name: string, bundle: Bundle): string {
 		const content = sha256(bundle.archive);
-		const revision = /^[0-9a-f]{64}$/.test(bundle.revision) ? bundle.revision : `${bundle.revision.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 64)}-${content.slice(0, 16)}`;
+		const revision = /^[0-9a-f]{64}$/.test(bundle.revision)
+			? bundle.revision
+			: `${bundle.revision.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 64)}-${content.slice(0, 16)}`;
 		return join(this.#folder, `${name}-${revision}.tar.gz`);
 	}
 

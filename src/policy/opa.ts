@@ -50,8 +50,10 @@ export async function findOpa(configured: string | undefined, environment: Envir
 		}
 		const { status, stdout } = await run(path, ['version'], environment, {});
 		const version = /^Version:\s*v?(\d+)\.(\d+\.\d+)/m.exec(stdout);
-		if (status !== 0 || version === null) throw problem(`${path} is not the opa executable: it does not tell its version`);
-		if (Number(version[1]) < OLDEST_MAJOR) throw problem(`${path} is opa ${version[1]}.${version[2]}; 1.0 or later is needed`);
+		if (status !== 0 || version === null)
+			throw problem(`${path} is not the opa executable: it does not tell its version`);
+		if (Number(version[1]) < OLDEST_MAJOR)
+			throw problem(`${path} is opa ${version[1]}.${version[2]}; 1.0 or later is needed`);
 		return {
 			path,
 			version: `${version[1]}.${version[2]}`,
@@ -87,7 +89,11 @@ function run(
 		(error, stdout, stderr) => {
 			if (error === null) return resolve({ status: 0, stdout, stderr });
 			if (typeof error.code === 'number') return resolve({ status: error.code, stdout, stderr });
-			reject(problem(`opa ${args[0] ?? ''} ${error.killed === true ? 'took too long' : 'could not be run'}: ${error.message.split('\n')[0] ?? ''}`));
+			reject(
+				problem(
+					`opa ${args[0] ?? ''} ${error.killed === true ? 'took too long' : 'could not be run'}: ${error.message.split('\n')[0] ?? ''}`,
+				),
+			);
 		},
 	);
 	child.stdin?.on('error', () => undefined);

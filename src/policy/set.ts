@@ -85,8 +85,12 @@ function isObjectText(input: string): boolean {
 }
 
 /** One activated set; `appliesTo` says for which agents each bundle speaks. */
-export function policySet(loaded: readonly { readonly bundle: LoadedBundle; readonly appliesTo: (spiffeId: string) => boolean }[]): PolicySet {
-	const bundles = Object.freeze(loaded.map(({ bundle }) => Object.freeze({ name: bundle.name, revision: bundle.revision })));
+export function policySet(
+	loaded: readonly { readonly bundle: LoadedBundle; readonly appliesTo: (spiffeId: string) => boolean }[],
+): PolicySet {
+	const bundles = Object.freeze(
+		loaded.map(({ bundle }) => Object.freeze({ name: bundle.name, revision: bundle.revision })),
+	);
 	const revision = createHash('sha256').update(JSON.stringify(bundles)).digest('hex');
 	const agents = new Map<string, AgentPolicy | undefined>();
 	/** Agents to whom the same bundles apply share one policy, and what is prepared for it. */
@@ -116,12 +120,16 @@ export function policySet(loaded: readonly { readonly bundle: LoadedBundle; read
 }
 
 export function agentPolicy(loaded: readonly LoadedBundle[]): AgentPolicy {
-	const bundles: readonly BundleRevision[] = Object.freeze(loaded.map(({ name, revision }) => Object.freeze({ name, revision })));
+	const bundles: readonly BundleRevision[] = Object.freeze(
+		loaded.map(({ name, revision }) => Object.freeze({ name, revision })),
+	);
 	const reads = byPhase(phase => unionOfReads(loaded.flatMap(bundle => bundle.phases.get(phase) ?? [])));
-	const judges = byPhase(phase => loaded.flatMap(bundle => {
-		const found = bundle.phases.get(phase);
-		return found === undefined ? [] : [{ name: bundle.name, evaluate: found.evaluate }];
-	}));
+	const judges = byPhase(phase =>
+		loaded.flatMap(bundle => {
+			const found = bundle.phases.get(phase);
+			return found === undefined ? [] : [{ name: bundle.name, evaluate: found.evaluate }];
+		}),
+	);
 	return Object.freeze({
 		bundles,
 		reads: (phase: Phase) => reads[phase],

@@ -1,13 +1,12 @@
-import { readFile, stat } from 'node:fs/promises';
 import type { PolicyConfig } from '../config/schema.ts';
 import { compilePattern } from '../formats/spiffe-pattern.ts';
 import type { Clock, PolicySet, PolicySource } from '../model/ports.ts';
 
 import { BUILTINS } from './builtins/registry.ts';
-import { type Bundle, readBundle } from './bundle.ts';
-import { compile } from './compile.ts';
+import type { Bundle } from './bundle.ts';
 import { BundleKeep } from './keep.ts';
-import { type Environment, findOpa, type Opa } from './opa.ts';
+import { type BundleConfig, bundleConfigs, readAny } from './locate.ts';
+import { type Environment, findOpa } from './opa.ts';
 import { type Problem, problem, problemsOf } from './problem.ts';
 import { type LoadedBundle, loadBundle, policySet } from './set.ts';
 import { type Watch, watchFiles } from './watch.ts';
@@ -73,12 +72,6 @@ export interface OpenPolicy extends PolicySource {
 	close(): void;
 }
 
-interface BundleConfig {
-	readonly name: string;
-	readonly paths: readonly string[];
-	readonly agents: readonly string[] | undefined;
-}
-
 /**
  * Resolves after the first attempt, whether or not it succeeded: without a policy every call is refused, and
  * `status()` says why. Rejects with PolicyError only on a configuration that names no or contradictory bundles.
@@ -87,20 +80,6 @@ export async function openPolicy(config: PolicyConfig, deps: PolicyDeps): Promis
 	const source = new Source(config, deps);
 	await source.start();
 	return source;
-}
-
-function bundleConfigs(config: PolicyConfig): readonly BundleConfig[] {
-	const { files, bundles } = config;
-	if (files !== undefined && bundles !== undefined) throw problem('policy has both `files` and `bundles`: `files` is the shorthand for one bundle');
-	if (files !== undefined) return [{ name: 'default', paths: files, agents: undefined }];
-	if (bundles === undefined) throw problem('policy names neither `files` nor `bundles`');
-	const names = new Set<string>();
-	return bundles.map(({ name, path, files: roots, agents }) => {
-		if (names.has(name)) throw problem(`policy has two bundles named ${name}`);
-		names.add(name);
-		if ((path === undefined) === (roots === undefined)) throw problem(`bundle ${name} needs either \`path\` or \`files\``);
-		return { name, paths: roots ?? (path === undefined ? [] : [path]), agents };
-	});
 }
 
 interface InForce {
@@ -228,9 +207,10 @@ class Source implements OpenPolicy {
 		const bundles = await Promise.all(this.#bundles.map(config => this.#read(config)));
 		const inForce = (index: number, bundle: Bundle): InForce | undefined => {
 			const entry = this.#loaded[index];
-			return entry !== undefined && entry.bundle.bundle.archive.equals(bundle.archive) ? entry : undefined;
+			return entry?.bundle.bundle.archive.equals(bundle.archive) === true ? entry : undefined;
 		};
-		if (this.#current !== undefined && bundles.every((bundle, index) => inForce(index, bundle) !== undefined)) return false;
+		if (this.#current !== undefined && bundles.every((bundle, index) => inForce(index, bundle) !== undefined))
+			return false;
 		const now = this.#deps.clock.now();
 		const loaded: InForce[] = [];
 		for (const [index, config] of this.#bundles.entries()) {
@@ -250,7 +230,10 @@ class Source implements OpenPolicy {
 		this.#current = policySet(
 			loaded.map(({ config, bundle }) => {
 				const patterns = config.agents?.map(pattern => compilePattern(pattern));
-				return { bundle, appliesTo: patterns === undefined ? () => true : (id: string) => patterns.some(matches => matches(id)) };
+				return {
+					bundle,
+					appliesTo: patterns === undefined ? () => true : (id: string) => patterns.some(matches => matches(id)),
+				};
 			}),
 		);
 		return true;
@@ -261,7 +244,10 @@ class Source implements OpenPolicy {
 		try {
 			return await this.#keep.keep(config.name, bundle, now);
 		} catch (error) {
-			throw problem(`the bundle cannot be kept: ${error instanceof Error ? error.message : 'unknown'}`, this.#config.keep);
+			throw problem(
+				`the bundle cannot be kept: ${error instanceof Error ? error.message : 'unknown'}`,
+				this.#config.keep,
+			);
 		}
 	}
 
@@ -276,22 +262,3 @@ class Source implements OpenPolicy {
 		return await readAny(config.paths, () => findOpa(this.#config.opa, this.#deps.environment));
 	}
 }
-
-/** One compiled bundle, or folders and files that are compiled. Rejects with PolicyError. */
-export async function readAny(paths: readonly string[], opa: () => Promise<Opa>): Promise<Bundle> {
-	const [path] = paths;
-	if (paths.length === 1 && path !== undefined && (await isArchive(path))) return await readBundle(await readArchive(path), path);
-	return await compile(await opa(), paths);
-}
-
-export const isArchive = async (path: string): Promise<boolean> =>
-	/\.(tar\.gz|tgz)$/.test(path) && !(await stat(path).then(entry => entry.isDirectory(), () => false));
-
-async function readArchive(path: string): Promise<Buffer> {
-	try {
-		return await readFile(path);
-	} catch (error) {
-		throw problem(`cannot be read: ${error instanceof Error && 'code' in error ? String(error.code) : 'unknown'}`, path);
-	}
-}
-

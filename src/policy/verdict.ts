@@ -40,7 +40,8 @@ export function readStatement(raw: string, shape: Shape): Statement | Malformed 
 
 	let allow = result['allow'];
 	if (shape === 'contract') {
-		if (allow !== undefined && (!Array.isArray(allow) || allow.length > 1)) return { error: 'the result of the contract module is malformed' };
+		if (allow !== undefined && (!Array.isArray(allow) || allow.length > 1))
+			return { error: 'the result of the contract module is malformed' };
 		allow = Array.isArray(allow) ? allow[0] : undefined;
 	}
 	if (allow !== undefined && typeof allow !== 'boolean') return { error: `allow is ${typeName(allow)}, not a boolean` };
@@ -66,7 +67,8 @@ function readReasons(name: string, value: unknown): { readonly reasons: readonly
 	const reasons: Reason[] = [];
 	for (const item of value as readonly unknown[]) {
 		const reason = readReason(item);
-		if (reason === undefined) return { error: `${name} holds a reason that is neither a string nor {msg, code, detail}` };
+		if (reason === undefined)
+			return { error: `${name} holds a reason that is neither a string nor {msg, code, detail}` };
 		reasons.push(reason);
 	}
 	return { reasons };
@@ -83,7 +85,8 @@ function readReason(item: unknown): Reason | undefined {
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 	typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const typeName = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'an array' : `of type ${typeof value}`);
+const typeName = (value: unknown): string =>
+	value === null ? 'null' : Array.isArray(value) ? 'an array' : `of type ${typeof value}`;
 
 /** The verdict on the statements of every bundle that defines the phase; there is at least one. */
 export function judge(statements: readonly Statement[], micros: number): Verdict {

@@ -98,7 +98,9 @@ export async function watchFiles(paths: readonly string[], changed: () => void):
 }
 
 /** What everything below the paths looks like, and which folders tell of changes. */
-async function survey(paths: readonly string[]): Promise<{ readonly look: string; readonly folders: ReadonlySet<string> }> {
+async function survey(
+	paths: readonly string[],
+): Promise<{ readonly look: string; readonly folders: ReadonlySet<string> }> {
 	const folders = new Set<string>();
 	const looks: string[] = [];
 	const visit = async (path: string, depth: number): Promise<void> => {
@@ -117,7 +119,8 @@ async function survey(paths: readonly string[]): Promise<{ readonly look: string
 			}
 			looks.push(path);
 			folders.add(path);
-			for (const name of (await readdir(path)).sort()) if (!name.startsWith('.')) await visit(join(path, name), depth + 1);
+			for (const name of (await readdir(path)).sort())
+				if (!name.startsWith('.')) await visit(join(path, name), depth + 1);
 		} catch {
 			looks.push(`${path} missing`);
 		}

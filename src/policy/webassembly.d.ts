@@ -3,7 +3,7 @@
  * library of the browser's world, which has no place here.
  */
 declare namespace WebAssembly {
-	type ImportValue = Memory | ((...args: readonly number[]) => number | void);
+	type ImportValue = Memory | ((...args: readonly number[]) => number | undefined);
 
 	class Module {
 		constructor(bytes: Uint8Array);

@@ -37,7 +37,7 @@ async function open(t: TestContext, { users, peerCredentials }: More = {}) {
 	});
 	t.after(() => control.close());
 	await control.listen();
-	return { path, control, workspace, ...seen };
+	return { path, ...seen };
 }
 
 /** Asks as another user of this machine, by curl. Needs root. */

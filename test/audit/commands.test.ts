@@ -5,7 +5,6 @@ import { type TestContext, test } from 'node:test';
 import { openAudit } from '../../src/audit/audit.ts';
 import { auditCommand } from '../../src/cli/audit.ts';
 import {
-	type AnyRecord,
 	configOf,
 	decision,
 	denied,
@@ -13,6 +12,7 @@ import {
 	type Held,
 	linesOf,
 	recorded,
+	type ShownRecord,
 	START,
 	segmentsOf,
 	temporary,
@@ -60,11 +60,18 @@ async function run(args: readonly string[], terminal = false, colour = false): P
 	return { text, errors, status };
 }
 
-const lines = (text: string): AnyRecord[] =>
+interface Printed extends ShownRecord {
+	readonly decision: ShownRecord;
+	readonly outcome?: ShownRecord;
+	readonly openCount?: number;
+	readonly fault?: unknown;
+}
+
+const lines = (text: string): Printed[] =>
 	text
 		.split('\n')
 		.filter(line => line !== '')
-		.map(line => JSON.parse(line) as AnyRecord);
+		.map(line => JSON.parse(line) as Printed);
 
 /** Two agents' calls of two days, in several segments. */
 async function week(t: TestContext): Promise<string> {

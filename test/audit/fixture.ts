@@ -83,7 +83,7 @@ export function decision(id: string, more: Partial<DecisionRecord> = {}): Decisi
 			operation: 'GET',
 			resource: '/contacts',
 			effect: 'read',
-			record: { http_method: 'GET', http_path: '/contacts' },
+			record: { method: 'GET', path: '/contacts' },
 		},
 		input,
 		result: '{"allow":true}',
@@ -115,8 +115,43 @@ export async function linesOf(directory: string): Promise<string[]> {
 	return lines;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: tests look into records of every form
-export type AnyRecord = Record<string, any>;
+/** A record as docs/audit.md describes it, as far as tests look into it. */
+export interface ShownRecord {
+	readonly type: string;
+	readonly seq: number;
+	readonly prev: string;
+	readonly chain: string;
+	readonly timestamp: string;
+	readonly instance: string;
+	readonly decision_id?: string;
+	readonly verdict?: string;
+	readonly cause?: string;
+	readonly observed?: boolean;
+	readonly reasons?: unknown;
+	readonly detail?: unknown;
+	readonly error?: unknown;
+	readonly call: Readonly<Record<string, string>>;
+	readonly input?: { readonly h: Readonly<Record<string, string>>; readonly body: string; readonly x: string };
+	readonly masked?: readonly string[];
+	readonly erased?: readonly string[];
+	readonly action?: string;
+	readonly operator?: string;
+	readonly duration_ms?: number;
+	readonly event?: string;
+	readonly listener?: string;
+	readonly remote?: string;
+	readonly claimed?: string;
+	readonly count?: number;
+	readonly checkpoint?: { readonly final: boolean };
+	readonly gap?: {
+		readonly reason: string;
+		readonly error?: string;
+		readonly calls?: string;
+		readonly lost?: Readonly<Record<string, number>>;
+		readonly bytes?: number;
+		readonly sha256?: string;
+	};
+}
 
-export const recordsOf = async (directory: string): Promise<AnyRecord[]> =>
-	(await linesOf(directory)).map(line => JSON.parse(line) as AnyRecord);
+export const recordsOf = async (directory: string): Promise<ShownRecord[]> =>
+	(await linesOf(directory)).map(line => JSON.parse(line) as ShownRecord);

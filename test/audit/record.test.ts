@@ -13,8 +13,8 @@ test('a decision holds the fields of OPA and the fixed call object', async t => 
 	assert.equal(first?.type, 'control');
 	assert.equal(first?.action, 'chain');
 	const { chain, prev, ...rest } = record ?? {};
-	assert.match(chain, /^[0-9a-f-]{36}$/);
-	assert.match(prev, /^[0-9a-f]{64}$/);
+	assert.match(chain ?? '', /^[0-9a-f-]{36}$/);
+	assert.match(prev ?? '', /^[0-9a-f]{64}$/);
 	assert.deepEqual(rest, {
 		type: 'decision',
 		seq: 2,
@@ -32,8 +32,8 @@ test('a decision holds the fields of OPA and the fixed call object', async t => 
 			operation: 'GET',
 			resource: '/contacts',
 			effect: 'read',
-			http_method: 'GET',
-			http_path: '/contacts',
+			method: 'GET',
+			path: '/contacts',
 		},
 		input: { phase: 'request' },
 		result: { allow: true },
@@ -126,13 +126,13 @@ test('secrets are replaced always, content by a salted digest unless bodies are 
 		await recorded(audit, decision('d', { input }));
 		await recorded(audit, decision('e', { input }));
 		const [, record, again] = await recordsOf(directory);
-		assert.equal(record?.input.h.authorization, '**');
+		assert.equal(record?.input?.h.authorization, '**');
 		if (bodies === 'full') {
-			assert.deepEqual(record?.input.body, { n: 1, inner: '**' });
+			assert.deepEqual(record?.input?.body, { n: 1, inner: '**' });
 			assert.deepEqual(record?.masked, ['/input/m1', '/input/m2']);
 		} else {
-			assert.match(record?.input.body, /^sha256-salted:[0-9a-f]{64}$/);
-			assert.equal(again?.input.body, record?.input.body);
+			assert.match(record?.input?.body ?? '', /^sha256-salted:[0-9a-f]{64}$/);
+			assert.equal(again?.input?.body, record?.input?.body);
 			assert.deepEqual(record?.masked, ['/input/m1', '/input/m0']);
 		}
 		assert.ok(!JSON.stringify(record).includes('Bearer'));
@@ -170,7 +170,7 @@ test('an input or result beyond the longest is erased, and larger than the buffe
 	await recorded(audit, decision('large', { input: { text: long(1_000_000), masks: [] } }));
 	await recorded(audit, decision('huge', { input: { text: long(5_000_000), masks: [] }, result: long(5_000_000) }));
 	const [, large, huge] = await recordsOf(directory);
-	assert.equal(large?.input.x.length, 1_000_000);
+	assert.equal(large?.input?.x.length, 1_000_000);
 	assert.deepEqual(huge?.erased, ['/input', '/result']);
 });
 
@@ -193,8 +193,8 @@ test('outcomes, control records and durations', async t => {
 	audit.control({ action: 'odd', operator: 'sallyport', detail: { big: 1n } });
 	await audit.flush();
 	const [, , outcome, control, odd] = await recordsOf(directory);
-	for (const field of ['chain', 'seq', 'prev', 'timestamp', 'instance']) delete outcome?.[field];
-	assert.deepEqual(outcome, {
+	const { chain: _c, seq: _s, prev: _p, timestamp: _t, instance: _i, ...own } = outcome ?? {};
+	assert.deepEqual(own, {
 		type: 'outcome',
 		decision_id: 'd',
 		cause: 'upstream_reset',
@@ -208,7 +208,7 @@ test('outcomes, control records and durations', async t => {
 	});
 	assert.equal(control?.operator, 'uid:1000');
 	assert.deepEqual(control?.detail, { part: 'policy' });
-	assert.match(odd?.detail.unreadable, /BigInt/);
+	assert.match(JSON.stringify(odd?.detail), /unreadable.*BigInt/);
 });
 
 test('SQL text follows audit.sql', async t => {
@@ -227,6 +227,6 @@ test('SQL text follows audit.sql', async t => {
 		const shown = (await recordsOf(directory)).at(-1)?.call.sql;
 		const want = expected[sql];
 		if (typeof want === 'string') assert.equal(shown, want);
-		else assert.match(shown, want);
+		else assert.match(shown ?? '', want);
 	}
 });

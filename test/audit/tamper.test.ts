@@ -219,7 +219,7 @@ test('any byte that is changed, anywhere, is found', async t => {
 			const result: Verification = await verifyDirectory(directory);
 			return result.fault !== undefined;
 		}),
-		{ numRuns: 400 },
+		{ numRuns: 300 },
 	);
 });
 

@@ -30,7 +30,35 @@ test('what JSON.stringify writes is accepted', () => {
 
 /** Texts near JSON: pieces of it in any order. */
 const pieces = fc.array(
-	fc.constantFrom('{', '}', '[', ']', ':', ',', '"a"', '"b"', '"\\u0061"', '"\\ud800"', '"\\ud83d\\ude00"', '"', '\\', '1', '-', '0', '.5', 'e5', '1e999', 'true', 'null', ' ', '\n', '\u0001', 'ä', '😀', '\ufeff'),
+	fc.constantFrom(
+		'{',
+		'}',
+		'[',
+		']',
+		':',
+		',',
+		'"a"',
+		'"b"',
+		'"\\u0061"',
+		'"\\ud800"',
+		'"\\ud83d\\ude00"',
+		'"',
+		'\\',
+		'1',
+		'-',
+		'0',
+		'.5',
+		'e5',
+		'1e999',
+		'true',
+		'null',
+		' ',
+		'\n',
+		'\u0001',
+		'ä',
+		'😀',
+		'\ufeff',
+	),
 	{ maxLength: 12 },
 );
 
@@ -60,7 +88,8 @@ test('any bytes give an answer, and a fault lies within them', () => {
 	fc.assert(
 		fc.property(fc.uint8Array({ maxLength: 40 }), bytes => {
 			const fault = scanJson(bytes, LIMITS);
-			if (fault === undefined) assert.ok(parses(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)));
+			if (fault === undefined)
+				assert.ok(parses(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)));
 			else assert.ok(fault.offset >= 0 && fault.offset <= bytes.length);
 		}),
 		{ numRuns: 5_000 },
@@ -68,7 +97,11 @@ test('any bytes give an answer, and a fault lies within them', () => {
 });
 
 test('a number that is accepted is the same number after a double', () => {
-	const number = fc.tuple(fc.bigInt({ min: -(10n ** 25n), max: 10n ** 25n }), fc.option(fc.bigInt({ min: 0n, max: 10n ** 12n })), fc.option(fc.integer({ min: -330, max: 330 })));
+	const number = fc.tuple(
+		fc.bigInt({ min: -(10n ** 25n), max: 10n ** 25n }),
+		fc.option(fc.bigInt({ min: 0n, max: 10n ** 12n })),
+		fc.option(fc.integer({ min: -330, max: 330 })),
+	);
 	fc.assert(
 		fc.property(number, ([whole, fraction, exponent]) => {
 			const text = `${whole}${fraction === null ? '' : `.${fraction}`}${exponent === null ? '' : `e${exponent}`}`;

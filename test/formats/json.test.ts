@@ -6,10 +6,39 @@ const LIMITS = { depth: 4, bytes: 1000 };
 const scan = (text: string | Buffer) => scanJson(typeof text === 'string' ? Buffer.from(text) : text, LIMITS);
 
 const GOOD: readonly string[] = [
-	'{}', '[]', '0', '-0', 'true', 'false', 'null', '""', ' \t\r\n{"a" : [ 1 , 2.5e-3 ] }\n',
-	'"\\u00e4\\n\\"\\\\\\/\\b\\f\\r\\t"', '"😀"', '"\\ud83d\\ude00"', '{"a":1,"A":2,"":3}',
-	'[[[[]]]]', '9007199254740992', '9007199254740994', '-9007199254740992', '100000000000000000000', '1267650600228229401496703205376',
-	'0.1', '3.141592653589793', '0.30000000000000004', '1e308', '5e-324', '1E+2', '0e999', '0.000', '1.50000000000000000000', '123456789012345e10', '1.881039745857308e17', '0.12345678901234568', '4.9e-324', '2.2250738585072014e-308',
+	'{}',
+	'[]',
+	'0',
+	'-0',
+	'true',
+	'false',
+	'null',
+	'""',
+	' \t\r\n{"a" : [ 1 , 2.5e-3 ] }\n',
+	'"\\u00e4\\n\\"\\\\\\/\\b\\f\\r\\t"',
+	'"😀"',
+	'"\\ud83d\\ude00"',
+	'{"a":1,"A":2,"":3}',
+	'[[[[]]]]',
+	'9007199254740992',
+	'9007199254740994',
+	'-9007199254740992',
+	'100000000000000000000',
+	'1267650600228229401496703205376',
+	'0.1',
+	'3.141592653589793',
+	'0.30000000000000004',
+	'1e308',
+	'5e-324',
+	'1E+2',
+	'0e999',
+	'0.000',
+	'1.50000000000000000000',
+	'123456789012345e10',
+	'1.881039745857308e17',
+	'0.12345678901234568',
+	'4.9e-324',
+	'2.2250738585072014e-308',
 ];
 
 for (const text of GOOD) test(`accepts ${text.trim().slice(0, 40)}`, () => assert.equal(scan(text), undefined));
@@ -79,13 +108,20 @@ const BAD: readonly (readonly [text: string | Buffer, rule: JsonRule, offset: nu
 ];
 
 for (const [text, rule, offset] of BAD) {
-	test(`refuses ${JSON.stringify(text.toString('utf8')).slice(0, 40)} for ${rule}`, () => assert.deepEqual(scan(text), { rule, offset }));
+	test(`refuses ${JSON.stringify(text.toString('utf8')).slice(0, 40)} for ${rule}`, () =>
+		assert.deepEqual(scan(text), { rule, offset }));
 }
 
 test('long runs of digits, keys and brackets take no more than linear time', () => {
 	const limits = { depth: 64, bytes: 8 * 1024 * 1024 };
 	const start = performance.now();
-	for (const text of [`1${'0'.repeat(1_000_000)}1`, `0.${'0'.repeat(1_000_000)}1`, `1e${'0'.repeat(1_000_000)}1`, '['.repeat(1_000_000), `{${Array.from({ length: 100_000 }, (_, index) => `"k${index}":1`).join(',')}}`]) {
+	for (const text of [
+		`1${'0'.repeat(1_000_000)}1`,
+		`0.${'0'.repeat(1_000_000)}1`,
+		`1e${'0'.repeat(1_000_000)}1`,
+		'['.repeat(1_000_000),
+		`{${Array.from({ length: 100_000 }, (_, index) => `"k${index}":1`).join(',')}}`,
+	]) {
 		scanJson(Buffer.from(text), limits);
 	}
 	assert.ok(performance.now() - start < 3000);

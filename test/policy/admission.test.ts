@@ -6,13 +6,33 @@ import { Life } from '../../src/model/life.ts';
 import { target } from '../../src/model/target.ts';
 import type { Verdict } from '../../src/model/verdict.ts';
 import { Admission, type Candidate } from '../../src/policy/admit.ts';
-import { grantCall, grantSession, isCallPermit, isLive, isPermit, isSessionPermit, spend } from '../../src/policy/permit.ts';
+import {
+	grantCall,
+	grantSession,
+	isCallPermit,
+	isLive,
+	isPermit,
+	isSessionPermit,
+	spend,
+} from '../../src/policy/permit.ts';
 
-const AGENT = { id: 'spiffe://example.org/agents/a', trustDomain: 'example.org', path: '/agents/a', segments: ['agents', 'a'], prefixes: ['/agents', '/agents/a'] };
+const AGENT = {
+	id: 'spiffe://example.org/agents/a',
+	trustDomain: 'example.org',
+	path: '/agents/a',
+	segments: ['agents', 'a'],
+	prefixes: ['/agents', '/agents/a'],
+};
 const conn = (): Conn => ({ id: 'c1', identity: identity(AGENT, 'mtls'), listener: 'egress', life: new Life() });
 const CRM = target({ upstream: 'crm', host: 'crm', port: 443, protocol: 'http', tls: true });
 
-const verdict = (fields: Partial<Verdict> & Pick<Verdict, 'verdict'>): Verdict => ({ reasons: [], result: '{}', micros: 1, completed: true, ...fields });
+const verdict = (fields: Partial<Verdict> & Pick<Verdict, 'verdict'>): Verdict => ({
+	reasons: [],
+	result: '{}',
+	micros: 1,
+	completed: true,
+	...fields,
+});
 const ALLOW = verdict({ verdict: 'allow' });
 const DENY = verdict({ verdict: 'deny', cause: 'denied_by_rule', reasons: [{ msg: 'no' }] });
 
@@ -21,7 +41,8 @@ const candidate = (fields: Partial<Candidate> = {}): Candidate => {
 	return { conn: made, target: CRM, life: made.life, verdict: ALLOW, observe: false, ...fields };
 };
 
-const admission = (revoked?: string): Admission => new Admission({ revocations: { revoked: () => revoked }, clock: { now: () => 1_700_000_000_000 } });
+const admission = (revoked?: string): Admission =>
+	new Admission({ revocations: { revoked: () => revoked }, clock: { now: () => 1_700_000_000_000 } });
 
 /** The answer of a method that calls back before it returns. */
 function answer<T>(ask: (done: (value: T) => void) => void): T {
@@ -34,45 +55,74 @@ function answer<T>(ask: (done: (value: T) => void) => void): T {
 }
 
 test('an allowing verdict yields a permit of its phase, nothing else does', () => {
-	const session = answer<{ decision: { allowed: boolean }; permit?: unknown }>(done => admission().session(candidate(), done));
+	const session = answer<{ decision: { allowed: boolean }; permit?: unknown }>(done =>
+		admission().session(candidate(), done),
+	);
 	assert.equal(session.decision.allowed, true);
 	assert.equal(isSessionPermit(session.permit), true);
 	assert.equal(isCallPermit(session.permit), false);
-	const call = answer<{ decision: { id: string }; permit?: { decisionId: string } }>(done => admission().call(candidate(), done));
+	const call = answer<{ decision: { id: string }; permit?: { decisionId: string } }>(done =>
+		admission().call(candidate(), done),
+	);
 	assert.equal(isCallPermit(call.permit), true);
 	assert.equal(call.permit?.decisionId, call.decision.id);
-	for (const given of [DENY, verdict({ verdict: 'ask', cause: 'approval_required' }), verdict({ verdict: 'deny', cause: 'policy_error', completed: false })]) {
-		const refused = answer<{ decision: { allowed: boolean; cause?: string }; permit?: unknown }>(done => admission().call(candidate({ verdict: given }), done));
-		assert.deepEqual([refused.decision.allowed, refused.decision.cause, 'permit' in refused], [false, given.cause, false]);
+	for (const given of [
+		DENY,
+		verdict({ verdict: 'ask', cause: 'approval_required' }),
+		verdict({ verdict: 'deny', cause: 'policy_error', completed: false }),
+	]) {
+		const refused = answer<{ decision: { allowed: boolean; cause?: string }; permit?: unknown }>(done =>
+			admission().call(candidate({ verdict: given }), done),
+		);
+		assert.deepEqual(
+			[refused.decision.allowed, refused.decision.cause, 'permit' in refused],
+			[false, given.cause, false],
+		);
 	}
 });
 
 test('observe turns only the verdict of a completed evaluation into an allow, and says so', () => {
-	const observed = (given: Verdict) => answer<{ decision: { allowed: boolean; observed: boolean; cause?: string; reasons: unknown }; permit?: unknown }>(done => admission().call(candidate({ verdict: given, observe: true }), done));
+	const observed = (given: Verdict) =>
+		answer<{ decision: { allowed: boolean; observed: boolean; cause?: string; reasons: unknown }; permit?: unknown }>(
+			done => admission().call(candidate({ verdict: given, observe: true }), done),
+		);
 	const denied = observed(DENY);
-	assert.deepEqual([denied.decision.allowed, denied.decision.observed, denied.decision.cause, denied.decision.reasons], [true, true, 'denied_by_rule', [{ msg: 'no' }]]);
+	assert.deepEqual(
+		[denied.decision.allowed, denied.decision.observed, denied.decision.cause, denied.decision.reasons],
+		[true, true, 'denied_by_rule', [{ msg: 'no' }]],
+	);
 	assert.equal(isCallPermit(denied.permit), true);
 	assert.equal(observed(verdict({ verdict: 'ask', cause: 'approval_required' })).decision.observed, true);
 	assert.equal(observed(ALLOW).decision.observed, false);
 	for (const cause of ['policy_error', 'phase_undefined'] as const) {
 		const { decision, ...rest } = observed(verdict({ verdict: 'deny', cause, completed: false }));
-		assert.deepEqual([decision.allowed, decision.observed, decision.cause, 'permit' in rest], [false, false, cause, false]);
+		assert.deepEqual(
+			[decision.allowed, decision.observed, decision.cause, 'permit' in rest],
+			[false, false, cause, false],
+		);
 	}
 });
 
 test('a revoked agent is refused whatever policy says, and observe does not help', () => {
 	for (const observe of [false, true]) {
-		const { decision, ...rest } = answer<{ decision: { allowed: boolean; cause?: string } }>(done => admission('stolen').call(candidate({ observe }), done));
+		const { decision, ...rest } = answer<{ decision: { allowed: boolean; cause?: string } }>(done =>
+			admission('stolen').call(candidate({ observe }), done),
+		);
 		assert.deepEqual([decision.allowed, decision.cause, 'permit' in rest], [false, 'revoked', false]);
 	}
 	assert.equal(answer<{ allowed: boolean }>(done => admission('stolen').answer(candidate(), done)).allowed, false);
 });
 
 test('nothing is granted on a life that has ended', () => {
-	for (const [ended, cause] of [['revoked', 'revoked'], ['agent_aborted', 'draining']] as const) {
+	for (const [ended, cause] of [
+		['revoked', 'revoked'],
+		['agent_aborted', 'draining'],
+	] as const) {
 		const over = conn();
 		over.life.end(ended);
-		const { decision } = answer<{ decision: { allowed: boolean; cause?: string } }>(done => admission().session(candidate({ conn: over, life: new Life() }), done));
+		const { decision } = answer<{ decision: { allowed: boolean; cause?: string } }>(done =>
+			admission().session(candidate({ conn: over, life: new Life() }), done),
+		);
 		assert.deepEqual([decision.allowed, decision.cause], [false, cause]);
 	}
 });
@@ -102,11 +152,23 @@ test('what only looks like a permit is none', () => {
 	const fields = { decisionId: 'd', conn: conn(), target: CRM, life: new Life() };
 	const real = grantSession(fields);
 	assert.equal(isLive(real), true);
-	for (const forged of [{ ...real, kind: 'session' }, Object.create(real), { ...grantCall(fields) }, JSON.parse('{"kind":"call"}'), Object.create(Object.getPrototypeOf(real)), null, undefined, 'permit']) {
+	for (const forged of [
+		{ ...real, kind: 'session' },
+		Object.create(real),
+		{ ...grantCall(fields) },
+		JSON.parse('{"kind":"call"}'),
+		Object.create(Object.getPrototypeOf(real)),
+		null,
+		undefined,
+		'permit',
+	]) {
 		assert.equal(isPermit(forged), false);
 		assert.equal(isLive(forged), false);
 		assert.equal(spend(forged), undefined);
 	}
-	assert.throws(() => Object.assign(real, { target: target({ host: 'evil', port: 1, protocol: 'tcp', tls: false }) }), TypeError);
+	assert.throws(
+		() => Object.assign(real, { target: target({ host: 'evil', port: 1, protocol: 'tcp', tls: false }) }),
+		TypeError,
+	);
 	assert.equal(spend(real as never), undefined, 'a session permit forwards no call');
 });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { gunzipSync } from 'node:zlib';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { BUILTINS } from '../../src/policy/builtins/registry.ts';
 import { Engine } from '../../src/policy/engine.ts';
 import { readTar } from '../../src/policy/tar.ts';
@@ -19,7 +19,7 @@ const raw = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
 const nanos = raw(String(NANOS));
 
 const ROWS: readonly Row[] = [
-	['sprintf', '%s is %d, %v and %5.2f|%-6s|%06d|%x|%q', ['a', 42, [1, 'b'], 3.14159, 'ab', -42, 255, 'q"\n']],
+	['sprintf', '%s is %d, %v and %5.2f|%-6s|%06d|%x|%q', ['a', 42, [1, 'b'], 2.34567, 'ab', -42, 255, 'q"\n']],
 	['sprintf', '%d %s', ['x', 3]],
 	['sprintf', '%v %v %v %v', [null, true, { b: 1, a: [2] }, 1.5]],
 	['sprintf', '%d', []],
@@ -58,9 +58,11 @@ const ROWS: readonly Row[] = [
 	['semver.is_valid', 1],
 	['glob.quote_meta', '*.domain[a]{b}?\\'],
 	['trace', 'x'],
+	// biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax of Go's replacements
 	['regex.replace', 'foo-bar-baz', '(\\w+)-(\\w+)', '$2_${1}!'],
 	['regex.replace', 'abc', 'x*', '-'],
 	['regex.replace', 'äbc', '', '-'],
+	// biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax of Go's replacements
 	['regex.replace', 'aaa', '(?P<n>a)', '<${n}>$1x'],
 	['regex.replace', 'abc', '(', 'x'],
 	['regex.replace', 'a.b', '\\.', '$$'],
@@ -122,9 +124,32 @@ const ROWS: readonly Row[] = [
 	['object.subset', [1, 2, 3, 4], [2, 4]],
 	['object.subset', { a: [1, 2, 3] }, { a: [1, 2] }],
 	['object.subset', { a: [1, 2, 3] }, [1]],
-	['json.patch', { a: { foo: 1 } }, [{ op: 'add', path: '/a/bar', value: 2 }, { op: 'remove', path: 'a/foo' }]],
-	['json.patch', { a: [1, 2, 3] }, [{ op: 'add', path: '/a/1', value: 9 }, { op: 'add', path: '/a/-', value: 8 }, { op: 'replace', path: '/a/0', value: 7 }]],
-	['json.patch', { a: 1 }, [{ op: 'copy', from: '/a', path: '/b' }, { op: 'move', from: '/a', path: '/c' }, { op: 'test', path: '/b', value: 1 }]],
+	[
+		'json.patch',
+		{ a: { foo: 1 } },
+		[
+			{ op: 'add', path: '/a/bar', value: 2 },
+			{ op: 'remove', path: 'a/foo' },
+		],
+	],
+	[
+		'json.patch',
+		{ a: [1, 2, 3] },
+		[
+			{ op: 'add', path: '/a/1', value: 9 },
+			{ op: 'add', path: '/a/-', value: 8 },
+			{ op: 'replace', path: '/a/0', value: 7 },
+		],
+	],
+	[
+		'json.patch',
+		{ a: 1 },
+		[
+			{ op: 'copy', from: '/a', path: '/b' },
+			{ op: 'move', from: '/a', path: '/c' },
+			{ op: 'test', path: '/b', value: 1 },
+		],
+	],
 	['json.patch', { a: 1 }, [{ op: 'test', path: '/a', value: 2 }]],
 	['json.patch', { a: 1 }, [{ op: 'remove', path: '/x' }]],
 	['json.patch', { 'a/b': 1 }, [{ op: 'replace', path: '/a~1b', value: 3 }]],
@@ -191,11 +216,18 @@ test('every built-in answers as in opa', async t => {
 	assert.equal(built.status, 0, built.stderr);
 	const wasm = readTar(gunzipSync(await readFile(output)), { entries: 10 }).find(entry => entry.path === 'policy.wasm');
 	assert.ok(wasm);
-	const engine = new Engine(await WebAssembly.compile(wasm.bytes), Buffer.from('{}'), { memory: MEMORY, builtins: BUILTINS });
+	const engine = new Engine(await WebAssembly.compile(wasm.bytes), Buffer.from('{}'), {
+		memory: MEMORY,
+		builtins: BUILTINS,
+	});
 	const evaluated = engine.evaluate(engine.entrypoints.get('t/r') ?? 0, input);
 	assert.ok('raw' in evaluated, 'error' in evaluated ? evaluated.error : '');
 
-	const said = results(expected.stdout, text => (JSON.parse(text, exact) as { result: { expressions: { value: unknown }[] }[] }).result[0]?.expressions[0]?.value);
+	const said = results(
+		expected.stdout,
+		text =>
+			(JSON.parse(text, exact) as { result: { expressions: { value: unknown }[] }[] }).result[0]?.expressions[0]?.value,
+	);
 	const ours = results(evaluated.raw, text => (JSON.parse(text, exact) as { result: unknown }[])[0]?.result);
 	for (const [row, [name, ...operands]] of ROWS.entries()) {
 		if (name === 'time.now_ns') continue;
@@ -216,7 +248,12 @@ test('the table has every built-in that is supplied', () => {
 
 /** Numbers as they are written: nanoseconds are beyond 2^53. */
 const exact = (_: string, value: unknown, context?: { readonly source?: string }): unknown =>
-	typeof value === 'number' && !Number.isSafeInteger(value) && context?.source !== undefined && /^-?\d+$/.test(context.source) ? context.source : value;
+	typeof value === 'number' &&
+	!Number.isSafeInteger(value) &&
+	context?.source !== undefined &&
+	/^-?\d+$/.test(context.source)
+		? context.source
+		: value;
 
 function results(text: string, pick: (text: string) => unknown): Readonly<Record<string, unknown>> {
 	const value = pick(text);

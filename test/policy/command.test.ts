@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { policyCommand } from '../../src/cli/policy.ts';
+import type { Terminal } from '../../src/cli/terminal.ts';
 import { folder } from './support.ts';
 
 const BIN = new URL('../../bin/sallyport', import.meta.url).pathname;
@@ -12,9 +14,33 @@ interface Ran {
 	readonly stderr: string;
 }
 
-function sallyport(args: readonly string[], input = '', cwd = process.cwd()): Promise<Ran> {
+/** The command in this process: starting another for each case takes longer than all of them. */
+async function sallyport(args: readonly string[]): Promise<Ran> {
+	let stdout = '';
+	let stderr = '';
+	const terminal: Terminal = {
+		out: text => {
+			stdout += text;
+		},
+		err: text => {
+			stderr += text;
+		},
+		person: false,
+		paint: (_, text) => text,
+	};
+	const before = process.exitCode;
+	try {
+		await policyCommand(terminal).parseAsync([...args], { from: 'user' });
+		return { status: Number(process.exitCode), stdout, stderr };
+	} finally {
+		process.exitCode = before;
+	}
+}
+
+/** The executable itself. */
+function spawned(args: readonly string[], input = ''): Promise<Ran> {
 	const { promise, resolve } = Promise.withResolvers<Ran>();
-	const child = spawn(BIN, ['policy', ...args], { cwd, stdio: 'pipe' });
+	const child = spawn(BIN, ['policy', ...args], { stdio: 'pipe' });
 	let stdout = '';
 	let stderr = '';
 	child.stdout.setEncoding('utf8').on('data', chunk => {
@@ -24,11 +50,13 @@ function sallyport(args: readonly string[], input = '', cwd = process.cwd()): Pr
 		stderr += chunk;
 	});
 	child.on('close', status => resolve({ status, stdout, stderr }));
+	child.stdin.on('error', () => undefined);
 	child.stdin.end(input);
 	return promise;
 }
 
-const POLICY = 'package sallyport.request\n\nallow if {\n\tsome prefix in input.agent.prefixes\n\tdata.grants[prefix][input.call.effect]\n}\n\ndeny contains {"msg": "no exports", "code": "export"} if startswith(input.http.path, "/export")\n';
+const POLICY =
+	'package sallyport.request\n\nallow if {\n\tsome prefix in input.agent.prefixes\n\tdata.grants[prefix][input.call.effect]\n}\n\ndeny contains {"msg": "no exports", "code": "export"} if startswith(input.http.path, "/export")\n';
 const DATA = '{"grants":{"/agents":{"read":true}}}';
 const INPUT = '{"phase":"request","agent":{"prefixes":["/agents"]},"call":{"effect":"read"},"http":{"path":"/a"}}';
 
@@ -40,21 +68,55 @@ test('check tells what a policy reads and costs', async t => {
 	assert.match(plain.stdout, /sallyport\.request {2}[\d.]+ us an evaluation/);
 	assert.match(plain.stdout, /^ {2}input\.agent\.prefixes$/m);
 	const json = await sallyport(['check', root, '--json']);
-	const { ok, phases } = JSON.parse(json.stdout) as { ok: boolean; phases: { phase: string; reads: string[]; evaluation_us: number }[] };
+	const { ok, phases } = JSON.parse(json.stdout) as {
+		ok: boolean;
+		phases: { phase: string; reads: string[]; evaluation_us: number }[];
+	};
 	assert.equal(ok, true);
-	assert.deepEqual(phases.map(({ phase, reads }) => [phase, reads]), [['request', ['agent.prefixes', 'call.effect', 'http.path']]]);
+	assert.deepEqual(
+		phases.map(({ phase, reads }) => [phase, reads]),
+		[['request', ['agent.prefixes', 'call.effect', 'http.path']]],
+	);
 	assert.ok((phases[0]?.evaluation_us ?? 0) > 0);
 });
 
 for (const [what, files, message] of [
-	['a reference that the input does not have', { 'r.rego': 'package sallyport.request\n\nallow if input.http.methd == "GET"\n' }, /r\.rego:3: undefined ref: input\.http\.methd/],
-	['the same in a package of the author', { 'r.rego': POLICY, 'lib.rego': 'package lib\n\nx if input.agent.name == "a"\n' }, /lib\.rego:3: undefined ref: input\.agent\.name/],
-	['an unused import', { 'r.rego': `${POLICY}\n`, 'lib.rego': 'package lib\n\nimport data.foo\n\nx := 1\n' }, /lib\.rego:3: import data\.foo unused/],
+	[
+		'a reference that the input does not have',
+		{ 'r.rego': 'package sallyport.request\n\nallow if input.http.methd == "GET"\n' },
+		/r\.rego:3: undefined ref: input\.http\.methd/,
+	],
+	[
+		'the same in a package of the author',
+		{ 'r.rego': POLICY, 'lib.rego': 'package lib\n\nx if input.agent.name == "a"\n' },
+		/lib\.rego:3: undefined ref: input\.agent\.name/,
+	],
+	[
+		'an unused import',
+		{ 'r.rego': `${POLICY}\n`, 'lib.rego': 'package lib\n\nimport data.foo\n\nx := 1\n' },
+		/lib\.rego:3: import data\.foo unused/,
+	],
 	['an unknown rule', { 'r.rego': `${POLICY}\ndenny contains "x"\n` }, /r\.rego:10: unknown rule denny/],
-	['an unknown package', { 'r.rego': POLICY, 's.rego': 'package sallyport.reqest\n\nallow if true\n' }, /s\.rego:1: unknown package sallyport\.reqest/],
-	['a deny that is no set', { 'r.rego': 'package sallyport.request\n\nallow if true\n\ndeny := "no"\n' }, /r\.rego:5: deny must be a set/],
-	['an allow that is a set', { 'r.rego': 'package sallyport.request\n\nallow contains "x"\n' }, /r\.rego:3: allow must be a boolean/],
-	['a built-in that is not there', { 'r.rego': 'package sallyport.request\n\nallow if rand.intn("x", 2) == 1\n' }, /rand\.intn/],
+	[
+		'an unknown package',
+		{ 'r.rego': POLICY, 's.rego': 'package sallyport.reqest\n\nallow if true\n' },
+		/s\.rego:1: unknown package sallyport\.reqest/,
+	],
+	[
+		'a deny that is no set',
+		{ 'r.rego': 'package sallyport.request\n\nallow if true\n\ndeny := "no"\n' },
+		/r\.rego:5: deny must be a set/,
+	],
+	[
+		'an allow that is a set',
+		{ 'r.rego': 'package sallyport.request\n\nallow contains "x"\n' },
+		/r\.rego:3: allow must be a boolean/,
+	],
+	[
+		'a built-in that is not there',
+		{ 'r.rego': 'package sallyport.request\n\nallow if rand.intn("x", 2) == 1\n' },
+		/rand\.intn/,
+	],
 ] as const) {
 	test(`check finds ${what}`, async t => {
 		const root = await folder(t, files);
@@ -75,25 +137,38 @@ test('check leaves the inputs of other systems alone', async t => {
 });
 
 test('test runs in opa and in the engine, and fails where a test fails or they differ', async t => {
-	const tests = 'package t\n\nimport data.sallyport.request\n\ntest_allows if request.allow with input as {"agent": {"prefixes": ["/agents"]}, "call": {"effect": "read"}}\n\ntest_denies if count(request.deny) == 1 with input as {"http": {"path": "/export/x"}}\n\ntodo_test_later if false\n\ntest_cases[name] if {\n\tsome name, path in {"one": "/export", "two": "/exports"}\n\tcount(request.deny) == 1 with input as {"http": {"path": path}}\n}\n';
+	const tests =
+		'package t\n\nimport data.sallyport.request\n\ntest_allows if request.allow with input as {"agent": {"prefixes": ["/agents"]}, "call": {"effect": "read"}}\n\ntest_denies if count(request.deny) == 1 with input as {"http": {"path": "/export/x"}}\n\ntodo_test_later if false\n\ntest_cases[name] if {\n\tsome name, path in {"one": "/export", "two": "/exports"}\n\tcount(request.deny) == 1 with input as {"http": {"path": path}}\n}\n';
 	const root = await folder(t, { 'request.rego': POLICY, 'data.json': DATA, 'request_test.rego': tests });
 	const good = await sallyport(['test', root]);
 	assert.equal(good.status, 0, good.stdout + good.stderr);
 	assert.match(good.stdout, /3 of 4 tests passed in opa and in the engine/);
 	assert.match(good.stdout, /skip.*todo_test_later/);
 
-	const bad = await folder(t, { 'request.rego': POLICY, 'b_test.rego': `package b\n\ntest_fails if data.sallyport.request.allow\n` });
+	const bad = await folder(t, {
+		'request.rego': POLICY,
+		'b_test.rego': `package b\n\ntest_fails if data.sallyport.request.allow\n`,
+	});
 	const failing = await sallyport(['test', bad]);
 	assert.equal(failing.status, 1);
 	assert.match(failing.stdout, /fail {2}.*b_test\.rego:3: data\.b\.test_fails/);
 
 	// `opa` has a random number, we do not.
-	const differing = await folder(t, { 'request.rego': POLICY, 'b_test.rego': 'package b\n\ntest_random if rand.intn("x", 1) == 0\n' });
+	const differing = await folder(t, {
+		'request.rego': POLICY,
+		'b_test.rego': 'package b\n\ntest_random if rand.intn("x", 1) == 0\n',
+	});
 	const differs = await sallyport(['test', differing, '--json']);
 	assert.equal(differs.status, 1);
-	const { ok, tests: results } = JSON.parse(differs.stdout) as { ok: boolean; tests: { name: string; opa: string; engine: string; detail: string }[] };
+	const { ok, tests: results } = JSON.parse(differs.stdout) as {
+		ok: boolean;
+		tests: { name: string; opa: string; engine: string; detail: string }[];
+	};
 	assert.equal(ok, false);
-	assert.deepEqual(results.map(({ name, opa, engine }) => [name, opa, engine]), [['data.b.test_random', 'pass', 'error']]);
+	assert.deepEqual(
+		results.map(({ name, opa, engine }) => [name, opa, engine]),
+		[['data.b.test_random', 'pass', 'error']],
+	);
 	assert.match(results[0]?.detail ?? '', /rand\.intn cannot be evaluated here/);
 });
 
@@ -107,42 +182,71 @@ test('build makes a bundle that eval judges with', async t => {
 	assert.equal(evaluated.status, 0);
 	const { evaluation_us: micros, ...rest } = JSON.parse(evaluated.stdout) as Record<string, unknown>;
 	assert.equal(typeof micros, 'number');
-	assert.deepEqual(rest, { phase: 'request', verdict: 'allow', reasons: [], result: { allow: true, deny: [], ask: [] }, revision: 'v1' });
+	assert.deepEqual(rest, {
+		phase: 'request',
+		verdict: 'allow',
+		reasons: [],
+		result: { allow: true, deny: [], ask: [] },
+		revision: 'v1',
+	});
 
-	const denied = await sallyport(['eval', join(root, 'p'), '--input', '-'], INPUT.replace('"/a"', '"/export"'));
+	const denied = await spawned(['eval', join(root, 'p'), '--input', '-'], INPUT.replace('"/a"', '"/export"'));
 	assert.equal(denied.status, 0, 'a verdict is an answer');
 	assert.match(denied.stdout, /^deny {2}denied_by_rule {2}\(request, \d+ us\)\n {2}no exports \[export\]\n$/);
-	const phase = await sallyport(['eval', bundle, '--input', '-', '--phase', 'connect'], INPUT);
+	const phase = await sallyport(['eval', bundle, '--input', join(root, 'input.json'), '--phase', 'connect']);
 	assert.match(phase.stdout, /^deny {2}phase_undefined/);
 });
 
 test('mistakes of the caller end with 2, failures of the policy with 1', async t => {
-	const root = await folder(t, { 'r.rego': POLICY, 'bad/r.rego': 'package sallyport.request\n\nallow := 1 if input.x\n', 'broken.tar.gz': 'x' });
-	for (const [args, input, status, message] of [
-		[['check', join(root, 'nope')], '', 2, /nope: cannot be read: ENOENT/],
-		[['check', join(root, 'broken.tar.gz')], '', 2, /compiled bundle/],
-		[['eval', root], '', 2, /--input/],
-		[['eval', root, '--input', join(root, 'nope.json')], '', 2, /ENOENT/],
-		[['eval', root, '--input', '-'], '{"a":1,"a":2}', 2, /duplicate_key at byte 7/],
-		[['eval', root, '--input', '-'], '[]', 2, /not a JSON object/],
-		[['eval', root, '--input', '-', '--phase', 'x'], '{}', 2, /Expected connect/],
-		[['test', root], '', 2, /no tests/],
-		[['check', root, '--memory', 'x'], '', 2, /Expected a size/],
-		[['frobnicate'], '', 2, /unknown command/],
-		[['eval', join(root, 'broken.tar.gz'), '--input', '-'], '{}', 1, /not a policy bundle/],
-		[['eval', join(root, 'bad'), '--input', '-'], '{"x":1}', 1, /policy_error/],
-		[['check', root, '--opa', join(root, 'nope')], '', 1, /no opa executable/],
+	const root = await folder(t, {
+		'r.rego': POLICY,
+		'bad/r.rego': 'package sallyport.request\n\nallow := 1 if input.x\n',
+		'broken.tar.gz': 'x',
+		'x.json': '{"x":1}',
+		'twice.json': '{"a":1,"a":2}',
+		'list.json': '[]',
+	});
+	const at = (name: string): string => join(root, name);
+	for (const [args, status, message] of [
+		[['check', at('nope')], 2, /nope: cannot be read: ENOENT/],
+		[['check', at('broken.tar.gz')], 2, /compiled bundle/],
+		[['eval', root, '--input', at('nope.json')], 2, /ENOENT/],
+		[['eval', root, '--input', at('twice.json')], 2, /duplicate_key at byte 7/],
+		[['eval', root, '--input', at('list.json')], 2, /not a JSON object/],
+		[['test', root], 2, /no tests/],
+		[['eval', at('broken.tar.gz'), '--input', at('x.json')], 1, /not a policy bundle/],
+		[['eval', at('bad'), '--input', at('x.json')], 1, /policy_error/],
+		[['check', root, '--opa', at('nope')], 1, /no opa executable/],
 	] as const) {
-		const ran = await sallyport(args, input);
+		const ran = await sallyport(args);
 		assert.equal(ran.status, status, `${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
 		assert.match(ran.stdout + ran.stderr, message);
 	}
 });
 
-test('help has an example for each', async () => {
-	for (const name of ['check', 'test', 'build', 'eval']) {
-		const { status, stdout } = await sallyport([name, '--help']);
-		assert.equal(status, 0);
-		assert.match(stdout, new RegExp(`Examples?:\\n {2}sallyport policy ${name}`));
+test('wrong usage of the executable ends with 2', async () => {
+	for (const [args, message] of [
+		[['eval', 'x'], /--input/],
+		[['eval', 'x', '--input', '-', '--phase', 'x'], /Expected connect/],
+		[['check', 'x', '--memory', 'x'], /Expected a size/],
+		[['frobnicate'], /unknown command/],
+	] as const) {
+		const ran = await spawned(args);
+		assert.equal(ran.status, 2, `${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
+		assert.match(ran.stderr, message);
+	}
+});
+
+test('help has an example for each', () => {
+	for (const command of policyCommand().commands) {
+		let help = '';
+		command
+			.configureOutput({
+				writeOut: text => {
+					help += text;
+				},
+			})
+			.outputHelp();
+		assert.match(help, new RegExp(`Examples?:\\n {2}sallyport policy ${command.name()}`));
 	}
 });

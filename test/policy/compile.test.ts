@@ -12,7 +12,9 @@ async function problemsIn(t: TestContext, files: Readonly<Record<string, string>
 		await compile(await theOpa(), [root]);
 	} catch (error) {
 		assert.ok(error instanceof PolicyError, String(error));
-		return error.problems.map(({ file, ...rest }) => (file === undefined ? rest : { ...rest, file: file.replace(`${root}/`, '') }));
+		return error.problems.map(({ file, ...rest }) =>
+			file === undefined ? rest : { ...rest, file: file.replace(`${root}/`, '') },
+		);
 	}
 	return assert.fail('it compiles');
 }
@@ -26,7 +28,9 @@ test('errors of syntax come with file and line', async t => {
 });
 
 test('errors of compilation come with file and line', async t => {
-	const problems = await problemsIn(t, { 'request.rego': 'package sallyport.request\n\nallow if x\n\ndeny contains y if true\n' });
+	const problems = await problemsIn(t, {
+		'request.rego': 'package sallyport.request\n\nallow if x\n\ndeny contains y if true\n',
+	});
 	assert.ok(problems.length > 0);
 	for (const { file, line, message } of problems) {
 		assert.equal(file, 'request.rego');
@@ -41,11 +45,41 @@ test('an error in data names its file', async t => {
 
 for (const [what, files, file, line, message] of [
 	['an unknown rule', { 'r.rego': `${REQUEST}\ndenny contains "x"\n` }, 'r.rego', 5, /unknown rule denny/],
-	['a rule that is a function', { 'r.rego': 'package sallyport.request\n\nallow(x) if x\n' }, 'r.rego', 3, /must not be a function/],
-	['an unknown package', { 'r.rego': REQUEST, 'q.rego': '# a\npackage sallyport.requests\n' }, 'q.rego', 2, /unknown package sallyport\.requests/],
-	['a package below a known one', { 'r.rego': REQUEST, 'q.rego': 'package sallyport.request.lib\n' }, 'q.rego', 1, /unknown package/],
-	['the package of the contract', { 'r.rego': REQUEST, 'q.rego': 'package sallyport.contract.request\n\nverdict := 1\n' }, 'q.rego', 1, /unknown package/],
-	['rules in sallyport itself', { 'r.rego': REQUEST, 'q.rego': 'package sallyport\n\nrequest.allow := true\n' }, 'q.rego', 1, /unknown package sallyport/],
+	[
+		'a rule that is a function',
+		{ 'r.rego': 'package sallyport.request\n\nallow(x) if x\n' },
+		'r.rego',
+		3,
+		/must not be a function/,
+	],
+	[
+		'an unknown package',
+		{ 'r.rego': REQUEST, 'q.rego': '# a\npackage sallyport.requests\n' },
+		'q.rego',
+		2,
+		/unknown package sallyport\.requests/,
+	],
+	[
+		'a package below a known one',
+		{ 'r.rego': REQUEST, 'q.rego': 'package sallyport.request.lib\n' },
+		'q.rego',
+		1,
+		/unknown package/,
+	],
+	[
+		'the package of the contract',
+		{ 'r.rego': REQUEST, 'q.rego': 'package sallyport.contract.request\n\nverdict := 1\n' },
+		'q.rego',
+		1,
+		/unknown package/,
+	],
+	[
+		'rules in sallyport itself',
+		{ 'r.rego': REQUEST, 'q.rego': 'package sallyport\n\nrequest.allow := true\n' },
+		'q.rego',
+		1,
+		/unknown package sallyport/,
+	],
 ] as const) {
 	test(`${what} is refused`, async t => {
 		const [first] = await problemsIn(t, files);
@@ -56,8 +90,20 @@ for (const [what, files, file, line, message] of [
 
 for (const [what, files] of [
 	['a folder', { 'r.rego': 'package sallyport.request\n', 'sallyport/request/data.json': '{"allow": true}' }],
-	['the root', { 'r.rego': 'package sallyport.connect\n\nallow if false\n', 'data.json': '{"sallyport": {"request": {"allow": true}}}' }],
-	['YAML', { 'r.rego': 'package sallyport.connect\n\nallow if false\n', 'data.yaml': 'sallyport:\n  request:\n    allow: true\n' }],
+	[
+		'the root',
+		{
+			'r.rego': 'package sallyport.connect\n\nallow if false\n',
+			'data.json': '{"sallyport": {"request": {"allow": true}}}',
+		},
+	],
+	[
+		'YAML',
+		{
+			'r.rego': 'package sallyport.connect\n\nallow if false\n',
+			'data.yaml': 'sallyport:\n  request:\n    allow: true\n',
+		},
+	],
 ] as const) {
 	test(`data that would allow is refused: under sallyport by ${what}`, async t => {
 		const problems = await problemsIn(t, files);
@@ -74,7 +120,8 @@ test('a policy that judges nothing is refused', async t => {
 test('helpers begin with an underscore or stand in a package of their own', async t => {
 	const policy = agentPolicy([
 		await loaded(t, {
-			'request.rego': 'package sallyport.request\n\nimport data.lib\n\nallow if {\n\t_is_reader\n\tlib.works(input.hour)\n}\n\n_is_reader if input.role == "reader"\n',
+			'request.rego':
+				'package sallyport.request\n\nimport data.lib\n\nallow if {\n\t_is_reader\n\tlib.works(input.hour)\n}\n\n_is_reader if input.role == "reader"\n',
 			'lib/lib.rego': 'package lib\n\nworks(hour) if hour < 18\n',
 		}),
 	]);
@@ -85,7 +132,8 @@ test('helpers begin with an underscore or stand in a package of their own', asyn
 
 test('tests and names that begin with a dot are left out, data lies by its folder, YAML is read', async t => {
 	const bundle = await loaded(t, {
-		'request.rego': 'package sallyport.request\n\nallow if data.a.b.c == input.x\n\nallow if data.y.z == input.x\n\ndeny contains "t" if data.t.x\n',
+		'request.rego':
+			'package sallyport.request\n\nallow if data.a.b.c == input.x\n\nallow if data.y.z == input.x\n\ndeny contains "t" if data.t.x\n',
 		'request_test.rego': 'package t\n\nx := 1\n',
 		'.hidden/r.rego': 'package sallyport.request\n\nallow if true\n',
 		'a/b/data.json': '{"c": 9007199254740993}',
@@ -100,10 +148,14 @@ test('tests and names that begin with a dot are left out, data lies by its folde
 
 test('the revision is made from Rego and data, and nothing else', async t => {
 	const opa = await theOpa();
-	const revision = async (files: Readonly<Record<string, string>>): Promise<string> => (await compile(opa, [await folder(t, files)])).revision;
+	const revision = async (files: Readonly<Record<string, string>>): Promise<string> =>
+		(await compile(opa, [await folder(t, files)])).revision;
 	const base = await revision({ 'r.rego': REQUEST, 'data.json': '{"a":1}' });
 	assert.match(base, /^[0-9a-f]{64}$/);
-	assert.equal(await revision({ 'r.rego': REQUEST, 'data.json': '{"a":1}', 'r_test.rego': 'package t\n', 'README.md': 'x' }), base);
+	assert.equal(
+		await revision({ 'r.rego': REQUEST, 'data.json': '{"a":1}', 'r_test.rego': 'package t\n', 'README.md': 'x' }),
+		base,
+	);
 	assert.notEqual(await revision({ 'r.rego': REQUEST, 'data.json': '{"a":2}' }), base);
 	assert.notEqual(await revision({ 'r.rego': `${REQUEST}\n`, 'data.json': '{"a":1}' }), base);
 	assert.equal((await compile(opa, [await folder(t, { 'r.rego': REQUEST })], 'v7')).revision, 'v7');
@@ -128,7 +180,10 @@ test('several roots are one bundle; data for one folder stands in one file', asy
 
 test('built-ins that cannot be evaluated here refuse the bundle, by name', async t => {
 	await assert.rejects(
-		loaded(t, { 'r.rego': 'package sallyport.request\n\nallow if http.send({"url": input.x, "method": "GET"}).status_code == 200\n\nallow if net.lookup_ip_addr(input.x) != set()\n\nallow if rand.intn("a", 3) == input.x\n' }),
+		loaded(t, {
+			'r.rego':
+				'package sallyport.request\n\nallow if http.send({"url": input.x, "method": "GET"}).status_code == 200\n\nallow if net.lookup_ip_addr(input.x) != set()\n\nallow if rand.intn("a", 3) == input.x\n',
+		}),
 		/http\.send, net\.lookup_ip_addr, rand\.intn/,
 	);
 });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { agentPolicy, loadBundle } from '../../src/policy/set.ts';
 import { BUILTINS } from '../../src/policy/builtins/registry.ts';
 import { compile } from '../../src/policy/compile.ts';
+import { agentPolicy, loadBundle } from '../../src/policy/set.ts';
 import { folder, loaded, requestPolicy, theOpa } from './support.ts';
 
 const MIB = 1024 * 1024;
@@ -20,10 +20,14 @@ test('rules that contradict one another end the evaluation with policy_error, as
 
 test('memory is used up to its limit, then the evaluation fails and the next one works', async t => {
 	const root = await folder(t, {
-		'request.rego': 'package sallyport.request\n\nallow if count([[x, y, z] | some x in numbers.range(1, input.n); some y in numbers.range(1, input.n); some z in numbers.range(1, 10)]) > 0\n',
+		'request.rego':
+			'package sallyport.request\n\nallow if count([[x, y, z] | some x in numbers.range(1, input.n); some y in numbers.range(1, input.n); some z in numbers.range(1, 10)]) > 0\n',
 		'data.json': '{"grants":{"a":{"b":true}}}',
 	});
-	const bundle = await loadBundle('default', await compile(await theOpa(), [root]), root, { memory: 8 * MIB, builtins: BUILTINS });
+	const bundle = await loadBundle('default', await compile(await theOpa(), [root]), root, {
+		memory: 8 * MIB,
+		builtins: BUILTINS,
+	});
 	const policy = agentPolicy([bundle]);
 	assert.equal(policy.evaluate('request', '{"n":2}').verdict, 'allow');
 	const before = bundle.memory();
@@ -38,20 +42,33 @@ test('memory is used up to its limit, then the evaluation fails and the next one
 
 test('data is still there after a failure', async t => {
 	const bundle = await loaded(t, {
-		'request.rego': 'package sallyport.request\n\nallow if data.grants[input.agent][input.target] == input.conflict\n\nallow := false if input.conflict == "boom"\nallow := true if input.conflict == "boom"\n',
-		'data.json': JSON.stringify({ grants: Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`agent-${index}`, { crm: `v${index}` }])) }),
+		'request.rego':
+			'package sallyport.request\n\nallow if data.grants[input.agent][input.target] == input.conflict\n\nallow := false if input.conflict == "boom"\nallow := true if input.conflict == "boom"\n',
+		'data.json': JSON.stringify({
+			grants: Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`agent-${index}`, { crm: `v${index}` }])),
+		}),
 	});
 	const policy = agentPolicy([bundle]);
 	for (const index of [0, 17, 4999]) {
 		assert.equal(policy.evaluate('request', '{"conflict":"boom"}').cause, 'policy_error');
-		assert.equal(policy.evaluate('request', JSON.stringify({ agent: `agent-${index}`, target: 'crm', conflict: `v${index}` })).verdict, 'allow');
-		assert.equal(policy.evaluate('request', JSON.stringify({ agent: `agent-${index}`, target: 'crm', conflict: 'v3' })).cause, 'no_rule');
+		assert.equal(
+			policy.evaluate('request', JSON.stringify({ agent: `agent-${index}`, target: 'crm', conflict: `v${index}` }))
+				.verdict,
+			'allow',
+		);
+		assert.equal(
+			policy.evaluate('request', JSON.stringify({ agent: `agent-${index}`, target: 'crm', conflict: 'v3' })).cause,
+			'no_rule',
+		);
 	}
 });
 
 test('an input that has no room is refused, and one that needs memory gets it', async t => {
 	const root = await folder(t, { 'request.rego': 'package sallyport.request\n\nallow if count(input.text) > 0\n' });
-	const bundle = await loadBundle('default', await compile(await theOpa(), [root]), root, { memory: 16 * MIB, builtins: BUILTINS });
+	const bundle = await loadBundle('default', await compile(await theOpa(), [root]), root, {
+		memory: 16 * MIB,
+		builtins: BUILTINS,
+	});
 	const policy = agentPolicy([bundle]);
 	assert.equal(policy.evaluate('request', JSON.stringify({ text: 'x'.repeat(2 * MIB) })).verdict, 'allow');
 	assert.equal(policy.evaluate('request', JSON.stringify({ text: '😀'.repeat(MIB / 4) })).verdict, 'allow');
@@ -79,7 +96,10 @@ test('a deeply nested input does not break the engine', async t => {
 });
 
 test('a built-in that fails makes its expression undefined; one that passes our limits ends the evaluation', async t => {
-	const policy = await requestPolicy(t, 'allow if true\n\ndeny contains "x" if hex.decode(input.hex) == "a"\n\ndeny contains "y" if count(net.cidr_expand(input.cidr)) > 0\n');
+	const policy = await requestPolicy(
+		t,
+		'allow if true\n\ndeny contains "x" if hex.decode(input.hex) == "a"\n\ndeny contains "y" if count(net.cidr_expand(input.cidr)) > 0\n',
+	);
 	assert.equal(policy.evaluate('request', '{"hex":"61"}').cause, 'denied_by_rule');
 	assert.equal(policy.evaluate('request', '{"hex":"6"}').verdict, 'allow');
 	assert.equal(policy.evaluate('request', '{"hex":"6","cidr":"10.0.0.0/8"}').cause, 'policy_error');

@@ -10,13 +10,27 @@ import { buildInput, type CallInput, InputBuilder } from '../../src/policy/input
 import { EVERYTHING, mustRefuseUnreadable, readsOf } from '../../src/policy/reads.ts';
 import { undefinedPhase } from '../../src/policy/verdict.ts';
 
-const AGENT = { id: 'spiffe://example.org/agents/a', trustDomain: 'example.org', path: '/agents/a', segments: ['agents', 'a'], prefixes: ['/agents', '/agents/a'] };
+const AGENT = {
+	id: 'spiffe://example.org/agents/a',
+	trustDomain: 'example.org',
+	path: '/agents/a',
+	segments: ['agents', 'a'],
+	prefixes: ['/agents', '/agents/a'],
+};
 const CRM = target({ upstream: 'crm', host: 'crm.internal', port: 443, protocol: 'http', tls: true });
 
-const policyOf = (reads: Reads): AgentPolicy => ({ bundles: [], reads: () => reads, defines: () => true, evaluate: undefinedPhase });
+const policyOf = (reads: Reads): AgentPolicy => ({
+	bundles: [],
+	reads: () => reads,
+	defines: () => true,
+	evaluate: undefinedPhase,
+});
 const reading = (...paths: readonly string[]): AgentPolicy => policyOf(readsOf(paths.map(path => path.split('.'))));
 
-const section = (key: string, text: string, masks: MaskedText['masks'] = []): Section => ({ key, build: () => ({ text, masks }) });
+const section = (key: string, text: string, masks: MaskedText['masks'] = []): Section => ({
+	key,
+	build: () => ({ text, masks }),
+});
 
 const call = (fields: Partial<CallInput> = {}): CallInput => ({
 	time: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
@@ -27,21 +41,35 @@ const call = (fields: Partial<CallInput> = {}): CallInput => ({
 	...fields,
 });
 
-const built = (policy: AgentPolicy, input = call(), phase: Phase = 'request'): unknown => JSON.parse(buildInput(policy, phase, { cluster: 'dev' }, input).text);
+const built = (policy: AgentPolicy, input = call(), phase: Phase = 'request'): unknown =>
+	JSON.parse(buildInput(policy, phase, { cluster: 'dev' }, input).text);
 
 test('everything is there when nobody knows what is read', () => {
-	assert.deepEqual(built(policyOf(EVERYTHING), call({ sections: [section('http', '{"method":"GET"}'), section('mcp', '{"tool":"x"}')] })), {
-		time: '2026-01-02T03:04:05.678Z',
-		phase: 'request',
-		direction: 'outbound',
-		labels: { cluster: 'dev' },
-		listener: 'egress',
-		agent: { id: AGENT.id, trust_domain: 'example.org', path: '/agents/a', segments: ['agents', 'a'], prefixes: ['/agents', '/agents/a'], authentication: 'mtls' },
-		target: { name: 'crm', host: 'crm.internal', port: 443, protocol: 'http', tls: true },
-		call: { protocol: 'http', operation: 'GET', resource: '/a"b', effect: 'read', digest: 'd' },
-		http: { method: 'GET' },
-		mcp: { tool: 'x' },
-	});
+	assert.deepEqual(
+		built(
+			policyOf(EVERYTHING),
+			call({ sections: [section('http', '{"method":"GET"}'), section('mcp', '{"tool":"x"}')] }),
+		),
+		{
+			time: '2026-01-02T03:04:05.678Z',
+			phase: 'request',
+			direction: 'outbound',
+			labels: { cluster: 'dev' },
+			listener: 'egress',
+			agent: {
+				id: AGENT.id,
+				trust_domain: 'example.org',
+				path: '/agents/a',
+				segments: ['agents', 'a'],
+				prefixes: ['/agents', '/agents/a'],
+				authentication: 'mtls',
+			},
+			target: { name: 'crm', host: 'crm.internal', port: 443, protocol: 'http', tls: true },
+			call: { protocol: 'http', operation: 'GET', resource: '/a"b', effect: 'read', digest: 'd' },
+			http: { method: 'GET' },
+			mcp: { tool: 'x' },
+		},
+	);
 });
 
 for (const [paths, expected] of [
@@ -50,7 +78,20 @@ for (const [paths, expected] of [
 	[['phase'], { phase: 'request' }],
 	[['time', 'labels.cluster'], { time: '2026-01-02T03:04:05.678Z', labels: { cluster: 'dev' } }],
 	[['agent.path'], { agent: { path: '/agents/a' } }],
-	[['agent', 'target.sni'], { agent: { id: AGENT.id, trust_domain: 'example.org', path: '/agents/a', segments: ['agents', 'a'], prefixes: ['/agents', '/agents/a'], authentication: 'mtls' }, target: {} }],
+	[
+		['agent', 'target.sni'],
+		{
+			agent: {
+				id: AGENT.id,
+				trust_domain: 'example.org',
+				path: '/agents/a',
+				segments: ['agents', 'a'],
+				prefixes: ['/agents', '/agents/a'],
+				authentication: 'mtls',
+			},
+			target: {},
+		},
+	],
 	[['target.name', 'target.port'], { target: { name: 'crm', port: 443 } }],
 	[['call.effect', 'listener'], { listener: 'egress', call: { effect: 'read' } }],
 	[['http.method'], { http: { method: 'GET' } }],
@@ -80,7 +121,8 @@ test('what is prepared for one agent, revision or phase is not used for another'
 	const builder = new InputBuilder({});
 	const policy = reading('agent.path', 'phase');
 	const other = { ...call().conn, identity: identity({ ...AGENT, path: '/agents/b' }, 'mtls') };
-	const text = (input: CallInput, phase: Phase, by = policy): unknown => JSON.parse(builder.build(by, phase, input).text);
+	const text = (input: CallInput, phase: Phase, by = policy): unknown =>
+		JSON.parse(builder.build(by, phase, input).text);
 	const mine = call();
 	for (let round = 0; round < 2; round++) {
 		assert.deepEqual(text(mine, 'request'), { phase: 'request', agent: { path: '/agents/a' } });
@@ -95,8 +137,23 @@ for (const paths of [['time', 'http'], ['phase', 'http'], ['http'], ['agent.path
 		const secret = '"s3cr€t"';
 		const before = '{"headers":{"authorization":';
 		const text = `${before}${secret}}}`;
-		const mask = { pointer: '/input/http/headers/authorization', start: before.length, end: before.length + secret.length, kind: 'secret' } as const;
-		const { text: whole, masks } = buildInput(reading(...paths), 'request', {}, call({ sections: [section('http', text, [mask]), section('mcp', `{"x":${secret}}`, [{ ...mask, start: 5, end: 5 + secret.length }])] }));
+		const mask = {
+			pointer: '/input/http/headers/authorization',
+			start: before.length,
+			end: before.length + secret.length,
+			kind: 'secret',
+		} as const;
+		const { text: whole, masks } = buildInput(
+			reading(...paths),
+			'request',
+			{},
+			call({
+				sections: [
+					section('http', text, [mask]),
+					section('mcp', `{"x":${secret}}`, [{ ...mask, start: 5, end: 5 + secret.length }]),
+				],
+			}),
+		);
 		assert.equal(masks.length, paths.includes('mcp') ? 2 : 1);
 		for (const { start, end } of masks) assert.equal(whole.slice(start, end), secret);
 		assert.doesNotThrow(() => JSON.parse(whole));
@@ -126,7 +183,8 @@ test('reads answer for a path, what lies below it and what contains it', () => {
 });
 
 test('a body that cannot be given is refused when it is read, unless its state is read too', () => {
-	const refused = (...paths: readonly string[]): boolean => mustRefuseUnreadable(readsOf(paths.map(path => path.split('.'))), 'http', 'body');
+	const refused = (...paths: readonly string[]): boolean =>
+		mustRefuseUnreadable(readsOf(paths.map(path => path.split('.'))), 'http', 'body');
 	assert.equal(refused('http.path'), false);
 	assert.equal(refused('http.body'), true);
 	assert.equal(refused('http.body.deep.key'), true);

@@ -8,13 +8,17 @@ import { folder, MEMORY, theOpa } from './support.ts';
 
 test('the lean evaluation gives what the library gives', async t => {
 	const root = await folder(t, {
-		'request.rego': 'package sallyport.request\n\nallow if {\n\tsome prefix in input.agent.prefixes\n\tdata.grants[prefix][input.target]\n}\n\ndeny contains {"msg": concat(" ", ["no", input.target]), "detail": input.deep} if input.deep.n > 1\n\nask contains word if some word in input.words\n',
+		'request.rego':
+			'package sallyport.request\n\nallow if {\n\tsome prefix in input.agent.prefixes\n\tdata.grants[prefix][input.target]\n}\n\ndeny contains {"msg": concat(" ", ["no", input.target]), "detail": input.deep} if input.deep.n > 1\n\nask contains word if some word in input.words\n',
 		'data.json': '{"grants":{"/a":{"crm":true},"/a/b":{"erp":true}}}',
 	});
 	const bundle = await compile(await theOpa(), [root]);
 	const reference = await loadPolicy(new Uint8Array(bundle.wasm));
 	reference.setData(JSON.parse(bundle.data.toString()) as object);
-	const engine = new Engine(await WebAssembly.compile(bundle.wasm), bundle.data, { memory: MEMORY, builtins: BUILTINS });
+	const engine = new Engine(await WebAssembly.compile(bundle.wasm), bundle.data, {
+		memory: MEMORY,
+		builtins: BUILTINS,
+	});
 	const entrypoint = 'sallyport/contract/request/verdict';
 	for (const input of [
 		{},

@@ -25,7 +25,11 @@ async function open(t: TestContext, root: string, paths: readonly string[]): Pro
 		for (const resolve of waiting.splice(0)) resolve(problems);
 	};
 	const config = policyConfig({ files: [...paths], keep: join(root, 'keep') });
-	const policy = await openPolicy(config, { clock, environment: process.env, events: { activated: () => tell(), failed: tell } });
+	const policy = await openPolicy(config, {
+		clock,
+		environment: process.env,
+		events: { activated: () => tell(), failed: tell },
+	});
 	t.after(() => policy.close());
 	return {
 		policy,
@@ -33,7 +37,9 @@ async function open(t: TestContext, root: string, paths: readonly string[]): Pro
 		next: () => {
 			const { promise, resolve } = Promise.withResolvers<{ problems?: readonly Problem[]; took: number }>();
 			const start = performance.now();
-			waiting.push(problems => resolve({ ...(problems === undefined ? {} : { problems }), took: performance.now() - start }));
+			waiting.push(problems =>
+				resolve({ ...(problems === undefined ? {} : { problems }), took: performance.now() - start }),
+			);
 			return promise;
 		},
 		cause: () => {
@@ -116,7 +122,9 @@ test('a symbolic link that is turned to another folder is seen', { timeout: 20_0
 	assert.equal(cause(), 'no_rule');
 });
 
-test('without a policy at the start nothing is in force, and it is taken when it comes', { timeout: 20_000 }, async t => {
+test('without a policy at the start nothing is in force, and it is taken when it comes', {
+	timeout: 20_000,
+}, async t => {
 	const root = await folder(t);
 	const { policy, next, cause } = await open(t, root, [join(root, 'p')]);
 	assert.equal(policy.current(), undefined);
@@ -129,7 +137,9 @@ test('without a policy at the start nothing is in force, and it is taken when it
 	assert.equal(cause(), undefined);
 });
 
-test('a reload that was asked for sees what was written before it, and is quiet about what is in force', { timeout: 20_000 }, async t => {
+test('a reload that was asked for sees what was written before it, and is quiet about what is in force', {
+	timeout: 20_000,
+}, async t => {
 	const root = await folder(t, { 'p/request.rego': ALLOW });
 	const { policy, cause } = await open(t, root, [join(root, 'p')]);
 	assert.deepEqual(await policy.reload(), { ok: true, revision: policy.current()?.revision, changed: false });

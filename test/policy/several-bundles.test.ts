@@ -4,7 +4,8 @@ import type { Verdict } from '../../src/model/verdict.ts';
 import { agentPolicy, policySet } from '../../src/policy/set.ts';
 import { loaded } from './support.ts';
 
-const request = (t: TestContext, name: string, rego: string) => loaded(t, { 'request.rego': `package sallyport.request\n\n${rego}\n` }, name);
+const request = (t: TestContext, name: string, rego: string) =>
+	loaded(t, { 'request.rego': `package sallyport.request\n\n${rego}\n` }, name);
 
 test('any deny denies, every one must allow, and any ask asks', async t => {
 	const allow = await request(t, 'allow', 'allow if true');
@@ -12,7 +13,11 @@ test('any deny denies, every one must allow, and any ask asks', async t => {
 	const deny = await request(t, 'deny', 'allow if true\ndeny contains "no"');
 	const ask = await request(t, 'ask', 'allow if true\nask contains "please"');
 	const broken = await request(t, 'broken', 'allow := "yes"');
-	const cases: readonly (readonly [bundles: readonly (typeof allow)[], verdict: Verdict['verdict'], cause: Verdict['cause']])[] = [
+	const cases: readonly (readonly [
+		bundles: readonly (typeof allow)[],
+		verdict: Verdict['verdict'],
+		cause: Verdict['cause'],
+	])[] = [
 		[[allow, allow], 'allow', undefined],
 		[[allow, silent], 'deny', 'no_rule'],
 		[[silent, allow], 'deny', 'no_rule'],
@@ -48,7 +53,10 @@ test('what is read is the union, and everything as soon as one does not say', as
 	const two = await request(t, 'two', 'allow if input.agent.path == "/"');
 	assert.deepEqual(agentPolicy([one, two]).reads('request').paths, ['agent.path', 'http.path']);
 	assert.deepEqual(agentPolicy([one, two]).reads('connect').paths, []);
-	const unknown = { ...two, phases: new Map([...two.phases].map(([phase, entry]) => [phase, { ...entry, reads: undefined }])) };
+	const unknown = {
+		...two,
+		phases: new Map([...two.phases].map(([phase, entry]) => [phase, { ...entry, reads: undefined }])),
+	};
 	assert.equal(agentPolicy([one, unknown]).reads('request').paths, undefined);
 	assert.equal(agentPolicy([one, unknown]).reads('request').has('http', 'body'), true);
 });
@@ -65,7 +73,11 @@ test('bundles apply to the agents they name', async t => {
 	assert.deepEqual(names('spiffe://example.org/team/a'), ['platform', 'team']);
 	assert.equal(set.forAgent('spiffe://other.org/a'), undefined);
 	assert.equal(set.forAgent('spiffe://other.org/a'), undefined);
-	assert.equal(set.forAgent('spiffe://example.org/a'), set.forAgent('spiffe://example.org/b'), 'agents with the same bundles share what is prepared for them');
+	assert.equal(
+		set.forAgent('spiffe://example.org/a'),
+		set.forAgent('spiffe://example.org/b'),
+		'agents with the same bundles share what is prepared for them',
+	);
 	assert.equal(set.forAgent('spiffe://example.org/team/a')?.evaluate('request', '{}').cause, 'no_rule');
 	assert.notEqual(set.revision, policySet([{ bundle: platform, appliesTo: () => true }]).revision);
 });

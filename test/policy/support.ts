@@ -30,7 +30,11 @@ export async function write(root: string, files: Readonly<Record<string, string 
 }
 
 /** Files compiled and loaded as one bundle. */
-export async function loaded(t: TestContext, files: Readonly<Record<string, string>>, name = 'default'): Promise<LoadedBundle> {
+export async function loaded(
+	t: TestContext,
+	files: Readonly<Record<string, string>>,
+	name = 'default',
+): Promise<LoadedBundle> {
 	const root = await folder(t, files);
 	return await loadBundle(name, await compile(await theOpa(), [root]), root, { memory: MEMORY, builtins: BUILTINS });
 }
@@ -40,6 +44,10 @@ export async function requestPolicy(t: TestContext, rego: string): Promise<Agent
 	return agentPolicy([await loaded(t, { 'request.rego': `package sallyport.request\n\n${rego}\n` })]);
 }
 
-export const policyConfig = (fields: Partial<PolicyConfig> & { readonly keep: string }): PolicyConfig => ({ mode: 'enforce', memory: MEMORY, ...fields });
+export const policyConfig = (fields: Partial<PolicyConfig> & { readonly keep: string }): PolicyConfig => ({
+	mode: 'enforce',
+	memory: MEMORY,
+	...fields,
+});
 
 export const clock = { now: () => Date.now() };

@@ -25,14 +25,28 @@ for (const format of ['ustar', 'gnu', 'pax']) {
 		await write(root, { 'data.json': '{"a":1}', [name]: 'package x' });
 		const archive = execFileSync('tar', ['-c', `--format=${format}`, '-C', root, '.'], { maxBuffer: 1024 * 1024 });
 		const read = new Map(readTar(archive, LIMITS).map(entry => [entry.path, entry.bytes.toString()]));
-		assert.deepEqual(read, new Map([['data.json', '{"a":1}'], [name, 'package x']]));
+		assert.deepEqual(
+			read,
+			new Map([
+				['data.json', '{"a":1}'],
+				[name, 'package x'],
+			]),
+		);
 	});
 }
 
 test('tar reads what is written', async t => {
 	const root = await folder(t);
-	await write(root, { 'x.tar': writeTar([{ path: LONG, bytes: Buffer.from('x') }, { path: 'b', bytes: Buffer.from('y') }]) });
-	const listed = execFileSync('tar', ['-tf', join(root, 'x.tar')], { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C.UTF-8' } });
+	await write(root, {
+		'x.tar': writeTar([
+			{ path: LONG, bytes: Buffer.from('x') },
+			{ path: 'b', bytes: Buffer.from('y') },
+		]),
+	});
+	const listed = execFileSync('tar', ['-tf', join(root, 'x.tar')], {
+		encoding: 'utf8',
+		env: { ...process.env, LC_ALL: 'C.UTF-8' },
+	});
 	assert.deepEqual(listed.trim().split('\n').length, 2);
 	assert.match(listed, /^a-long-folder-name/);
 });
@@ -59,9 +73,24 @@ for (const [what, archive, message] of [
 	['a wrong checksum', writeTar([{ path: 'a', bytes: Buffer.from('x') }]).fill('9', 100, 101), /checksum/],
 	['no end', writeTar([{ path: 'a', bytes: Buffer.from('x') }]).subarray(0, 1024), /no end/],
 	['nothing', Buffer.alloc(0), /no end/],
-	['a file twice', writeTar([{ path: 'a', bytes: Buffer.from('x') }, { path: './a', bytes: Buffer.from('y') }]), /twice/],
-	['too many files', writeTar(Array.from({ length: 11 }, (_, index) => ({ path: `f${index}`, bytes: Buffer.from('x') }))), /more than 10/],
-	['a damaged extended header', writeTar([{ path: LONG, bytes: Buffer.from('x') }]).fill('9', 512, 514), /extended header|leads out|damaged/],
+	[
+		'a file twice',
+		writeTar([
+			{ path: 'a', bytes: Buffer.from('x') },
+			{ path: './a', bytes: Buffer.from('y') },
+		]),
+		/twice/,
+	],
+	[
+		'too many files',
+		writeTar(Array.from({ length: 11 }, (_, index) => ({ path: `f${index}`, bytes: Buffer.from('x') }))),
+		/more than 10/,
+	],
+	[
+		'a damaged extended header',
+		writeTar([{ path: LONG, bytes: Buffer.from('x') }]).fill('9', 512, 514),
+		/extended header|leads out|damaged/,
+	],
 ] as const) {
 	test(`refuses ${what}`, () => assert.throws(() => readTar(archive, LIMITS), message));
 }

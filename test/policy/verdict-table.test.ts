@@ -11,7 +11,12 @@ const ALLOW = 'allow if input.a\n';
 /** The verdict table, in its order; the input is `{"a": 1}`. */
 const ROWS: readonly Row[] = [
 	['allow', ALLOW, 'allow', undefined],
-	['allow, empty deny and ask', `${ALLOW}deny contains "x" if input.b\nask contains "x" if input.b\n`, 'allow', undefined],
+	[
+		'allow, empty deny and ask',
+		`${ALLOW}deny contains "x" if input.b\nask contains "x" if input.b\n`,
+		'allow',
+		undefined,
+	],
 	['nothing allows', 'allow if input.b', 'deny', 'no_rule'],
 	['default allow false', 'default allow := false\nallow if input.b', 'deny', 'no_rule'],
 	['a package without rules', '', 'deny', 'no_rule'],
@@ -68,13 +73,18 @@ test('a phase that nobody defines is refused, but for an answer', async t => {
 });
 
 test('an answer that is judged can be refused', async t => {
-	const policy = agentPolicy([await loaded(t, { 'response.rego': 'package sallyport.response\n\nallow if input.http.status < 400\n' })]);
+	const policy = agentPolicy([
+		await loaded(t, { 'response.rego': 'package sallyport.response\n\nallow if input.http.status < 400\n' }),
+	]);
 	assert.equal(policy.evaluate('response', '{"http":{"status":200}}').verdict, 'allow');
 	assert.equal(policy.evaluate('response', '{"http":{"status":500}}').cause, 'no_rule');
 });
 
 test('reasons are given as they were written', async t => {
-	const policy = await requestPolicy(t, 'deny contains "plain"\ndeny contains {"msg": "with code", "code": "c", "detail": {"n": [1]}}\n');
+	const policy = await requestPolicy(
+		t,
+		'deny contains "plain"\ndeny contains {"msg": "with code", "code": "c", "detail": {"n": [1]}}\n',
+	);
 	const { reasons, result } = policy.evaluate('request', '{}');
 	assert.deepEqual(new Set(reasons), new Set([{ msg: 'plain' }, { msg: 'with code', code: 'c', detail: { n: [1] } }]));
 	assert.ok(Array.isArray((JSON.parse(result) as { deny: unknown }).deny));
@@ -83,9 +93,22 @@ test('reasons are given as they were written', async t => {
 test('the time of the evaluation is the time of the input', async t => {
 	const policy = await requestPolicy(t, 'allow if time.now_ns() == time.parse_rfc3339_ns(input.expected)');
 	const input = (time: unknown, expected: string): string => JSON.stringify({ time, expected });
-	assert.equal(policy.evaluate('request', input('2026-01-02T03:04:05.678Z', '2026-01-02T03:04:05.678Z')).verdict, 'allow');
-	assert.equal(policy.evaluate('request', `{"expected":"2026-01-02T03:04:05.678901234Z","time":"2026-01-02T03:04:05.678901234Z"}`).verdict, 'allow');
-	assert.equal(policy.evaluate('request', input('2026-01-02T03:04:05.678Z', '2026-01-02T03:04:05.679Z')).cause, 'no_rule');
-	assert.equal(policy.evaluate('request', '{"expected":"2026-01-02T03:04:05Z","a":{"time":"2026-01-02T03:04:05Z"}}').cause, 'no_rule');
+	assert.equal(
+		policy.evaluate('request', input('2026-01-02T03:04:05.678Z', '2026-01-02T03:04:05.678Z')).verdict,
+		'allow',
+	);
+	assert.equal(
+		policy.evaluate('request', `{"expected":"2026-01-02T03:04:05.678901234Z","time":"2026-01-02T03:04:05.678901234Z"}`)
+			.verdict,
+		'allow',
+	);
+	assert.equal(
+		policy.evaluate('request', input('2026-01-02T03:04:05.678Z', '2026-01-02T03:04:05.679Z')).cause,
+		'no_rule',
+	);
+	assert.equal(
+		policy.evaluate('request', '{"expected":"2026-01-02T03:04:05Z","a":{"time":"2026-01-02T03:04:05Z"}}').cause,
+		'no_rule',
+	);
 	assert.deepEqual(policy.reads('request').paths, ['expected', 'time']);
 });

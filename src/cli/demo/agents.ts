@@ -16,24 +16,50 @@ export interface Answer {
 }
 
 /** HTTP by mutual TLS with the proxy; without an agent, no certificate is shown. */
-export async function svidAgent({ folder, environment }: Stage, agent: string | undefined, words: readonly string[]): Promise<Answer> {
+export async function svidAgent(
+	{ folder, environment }: Stage,
+	agent: string | undefined,
+	words: readonly string[],
+): Promise<Answer> {
 	const env = {
 		...environment,
 		SALLYPORT_PROXY: `https://localhost:${folder.port(17_401)}`,
 		SALLYPORT_CA: folder.at('certs', 'ca.pem'),
-		...(agent === undefined ? {} : { SALLYPORT_CERT: folder.at('certs', `${agent}.pem`), SALLYPORT_KEY: folder.at('certs', `${agent}.key`) }),
+		...(agent === undefined
+			? {}
+			: { SALLYPORT_CERT: folder.at('certs', `${agent}.pem`), SALLYPORT_KEY: folder.at('certs', `${agent}.key`) }),
 	};
-	return answerOf(await runProgramOf(process.execPath, [folder.at('agents', 'researcher.mjs'), ...words], { cwd: folder.path, env }));
+	return answerOf(
+		await runProgramOf(process.execPath, [folder.at('agents', 'researcher.mjs'), ...words], { cwd: folder.path, env }),
+	);
 }
 
 /** HTTP by a program that was not changed, with a token. */
-export const plainAgent = (stage: Stage, agent: string, words: readonly string[]): Promise<Answer> => underExec(stage, agent, 'clerk.mjs', words);
+export const plainAgent = (stage: Stage, agent: string, words: readonly string[]): Promise<Answer> =>
+	underExec(stage, agent, 'clerk.mjs', words);
 
 /** SQL by a program that was not changed. */
-export const databaseAgent = (stage: Stage, agent: string): Promise<Answer> => underExec(stage, agent, 'orders.mjs', []);
+export const databaseAgent = (stage: Stage, agent: string): Promise<Answer> =>
+	underExec(stage, agent, 'orders.mjs', []);
 
-async function underExec({ folder, environment }: Stage, agent: string, program: string, words: readonly string[]): Promise<Answer> {
-	const args = ['exec', '--agent', agent, '--config', folder.config, '--quiet', '--', process.execPath, folder.at('agents', program), ...words];
+async function underExec(
+	{ folder, environment }: Stage,
+	agent: string,
+	program: string,
+	words: readonly string[],
+): Promise<Answer> {
+	const args = [
+		'exec',
+		'--agent',
+		agent,
+		'--config',
+		folder.config,
+		'--quiet',
+		'--',
+		process.execPath,
+		folder.at('agents', program),
+		...words,
+	];
 	return answerOf(await runProgramOf(SALLYPORT, args, { cwd: folder.path, env: environment }));
 }
 
@@ -63,4 +89,5 @@ function parsed(text: string): unknown {
 }
 
 /** An object's fields; none for anything else. */
-export const bodyOf = (value: unknown): Readonly<Record<string, unknown>> => (typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {});
+export const bodyOf = (value: unknown): Readonly<Record<string, unknown>> =>
+	typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};

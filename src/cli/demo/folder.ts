@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, cp, mkdtemp, readFile, stat, symlink, writeFile, mkdir } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -57,12 +57,18 @@ export async function fillFolder(path: string, ports: { readonly crm: number }):
 	await writeFile(at('certs', 'orders.password'), password, { mode: 0o600 });
 
 	const free = await freePorts(LISTENERS.length + 1);
-	const taken = new Map<number, number>([[17_480, ports.crm], [17_481, free[LISTENERS.length] ?? 0]]);
+	const taken = new Map<number, number>([
+		[17_480, ports.crm],
+		[17_481, free[LISTENERS.length] ?? 0],
+	]);
 	for (const [index, port] of LISTENERS.entries()) taken.set(port, free[index] ?? 0);
 	const port = (of: number): number => taken.get(of) ?? of;
 	const config = at('sallyport.yaml');
 	const text = await readFile(config, 'utf8');
-	await writeFile(config, text.replace(/(?<=127\.0\.0\.1:)174\d\d\b/g, of => String(port(Number(of)))));
+	await writeFile(
+		config,
+		text.replace(/(?<=127\.0\.0\.1:)174\d\d\b/g, of => String(port(Number(of)))),
+	);
 	return { path, config, audit: at('var', 'audit'), password, port, at };
 }
 
@@ -79,16 +85,23 @@ export async function linkPg(folder: string): Promise<boolean> {
 	return true;
 }
 
-const isThere = (path: string): Promise<boolean> => stat(path).then(() => true, () => false);
+const isThere = (path: string): Promise<boolean> =>
+	stat(path).then(
+		() => true,
+		() => false,
+	);
 
 /** Ports that were free a moment ago: several at once, so that they differ. */
 async function freePorts(count: number): Promise<number[]> {
 	const servers = Array.from({ length: count }, () => createServer());
 	const ports = await Promise.all(
-		servers.map(server => new Promise<number>((resolve, reject) => {
-			server.once('error', reject);
-			server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
-		})),
+		servers.map(
+			server =>
+				new Promise<number>((resolve, reject) => {
+					server.once('error', reject);
+					server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+				}),
+		),
 	);
 	await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))));
 	return ports;

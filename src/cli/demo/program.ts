@@ -12,10 +12,14 @@ const LIMIT = 20_000;
 const LONGEST = 1024 * 1024;
 
 /** Runs a program to its end. Resolves with status null when it cannot be started, or takes too long. */
-export function runProgramOf(command: string, args: readonly string[], options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv; readonly limit?: number }): Promise<Ran> {
+export function runProgramOf(
+	command: string,
+	args: readonly string[],
+	options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv; readonly limit?: number },
+): Promise<Ran> {
 	return new Promise(resolve => {
 		const child = spawn(command, args, { cwd: options.cwd, env: options.env, stdio: ['ignore', 'pipe', 'pipe'] });
-		const timer = setTimeout(() => child.kill("SIGKILL"), options.limit ?? LIMIT);
+		const timer = setTimeout(() => child.kill('SIGKILL'), options.limit ?? LIMIT);
 		const kill = (): void => {
 			child.kill('SIGKILL');
 		};

@@ -70,7 +70,11 @@ export async function startSidecar(folder: DemoFolder, environment: NodeJS.Proce
 				};
 				const timer = setTimeout(() => {
 					done();
-					reject(failure(`after ${RECORD_LIMIT / 1000} s there is no record of ${what}; ${folder.at('sallyport.log')} may say why`));
+					reject(
+						failure(
+							`after ${RECORD_LIMIT / 1000} s there is no record of ${what}; ${folder.at('sallyport.log')} may say why`,
+						),
+					);
 				}, RECORD_LIMIT);
 				const done = (): void => {
 					clearTimeout(timer);

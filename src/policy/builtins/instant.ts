@@ -104,8 +104,10 @@ export function nanoseconds(text: string): bigint {
 	if (match === null) throw new BuiltinFailure('no RFC 3339 time');
 	const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number);
 	const zone = match[8] ?? 'Z';
-	const offset = zone === 'Z' ? 0 : (Number(zone.slice(1, 3)) * 3600 + Number(zone.slice(4)) * 60) * (zone.startsWith('-') ? -1 : 1);
-	if (!isCivil(year, month, day) || hour > 23 || minute > 59 || second > 59) throw new BuiltinFailure('no RFC 3339 time');
+	const offset =
+		zone === 'Z' ? 0 : (Number(zone.slice(1, 3)) * 3600 + Number(zone.slice(4)) * 60) * (zone.startsWith('-') ? -1 : 1);
+	if (!isCivil(year, month, day) || hour > 23 || minute > 59 || second > 59)
+		throw new BuiltinFailure('no RFC 3339 time');
 	const nano = Number((match[7] ?? '').padEnd(9, '0'));
 	return instantOf({ year, month, day, hour, minute, second, nano }, fixedZone(offset));
 }

@@ -17,11 +17,15 @@ const sizeOf = ({ bits, prefix }: Range): bigint => 1n << BigInt(bits - prefix);
 const lastOf = (range: Range): bigint => range.first + sizeOf(range) - 1n;
 
 function address(text: string): { readonly bits: 32 | 128; readonly value: bigint } {
-	if (isIPv4(text)) return { bits: 32, value: text.split('.').reduce((value, part) => value * 256n + BigInt(part), 0n) };
+	if (isIPv4(text))
+		return { bits: 32, value: text.split('.').reduce((value, part) => value * 256n + BigInt(part), 0n) };
 	if (!isIPv6(text) || text.includes('%')) throw new BuiltinFailure('no IP address');
 	const dotted = /:(\d+\.\d+\.\d+\.\d+)$/.exec(text)?.[1];
 	const low = dotted === undefined ? undefined : address(dotted).value;
-	const plain = low === undefined || dotted === undefined ? text : `${text.slice(0, -dotted.length)}${(low >> 16n).toString(16)}:${(low & 0xffffn).toString(16)}`;
+	const plain =
+		low === undefined || dotted === undefined
+			? text
+			: `${text.slice(0, -dotted.length)}${(low >> 16n).toString(16)}:${(low & 0xffffn).toString(16)}`;
 	const [head = '', tail] = plain.split('::');
 	const groups = (part: string): string[] => (part === '' ? [] : part.split(':'));
 	const before = groups(head);
@@ -95,14 +99,21 @@ function named(value: Value | undefined): readonly (readonly [Value, string])[] 
 function containsMatches(outer: Value | undefined, inner: Value | undefined): Value {
 	const ranges = named(outer).map(([name, text]) => [name, cidrOrAddress(text)] as const);
 	const candidates = named(inner).map(([name, text]) => [name, cidrOrAddress(text)] as const);
-	if (ranges.length * candidates.length > MAX_PAIRS) throw new Error(`net.cidr_contains_matches compares more than ${MAX_PAIRS} pairs`);
-	return new RegoSet(ranges.flatMap(([name, range]) => candidates.filter(([, candidate]) => contains(range, candidate)).map(([other]) => [name, other])));
+	if (ranges.length * candidates.length > MAX_PAIRS)
+		throw new Error(`net.cidr_contains_matches compares more than ${MAX_PAIRS} pairs`);
+	return new RegoSet(
+		ranges.flatMap(([name, range]) =>
+			candidates.filter(([, candidate]) => contains(range, candidate)).map(([other]) => [name, other]),
+		),
+	);
 }
 
 /** The fewest ranges that hold the same addresses. */
 function merge(ranges: readonly Range[]): Value {
 	const merged: { readonly bits: 32 | 128; readonly first: bigint; last: bigint }[] = [];
-	for (const range of ranges.toSorted((a, b) => a.bits - b.bits || (a.first < b.first ? -1 : a.first > b.first ? 1 : 0))) {
+	for (const range of ranges.toSorted(
+		(a, b) => a.bits - b.bits || (a.first < b.first ? -1 : a.first > b.first ? 1 : 0),
+	)) {
 		const before = merged.at(-1);
 		const last = lastOf(range);
 		if (before !== undefined && before.bits === range.bits && range.first <= before.last + 1n) {
@@ -119,7 +130,8 @@ function blocks(bits: 32 | 128, from: bigint, last: bigint): readonly string[] {
 	let first = from;
 	while (first <= last) {
 		let host = 0;
-		while (host < bits && ((first >> BigInt(host)) & 1n) === 0n && first + (1n << BigInt(host + 1)) - 1n <= last) host++;
+		while (host < bits && ((first >> BigInt(host)) & 1n) === 0n && first + (1n << BigInt(host + 1)) - 1n <= last)
+			host++;
 		found.push(`${printAddress(bits, first)}/${bits - host}`);
 		first += 1n << BigInt(host);
 	}

@@ -30,7 +30,8 @@ function amount(text: string): Amount {
 	if (number === null || !/\d/.test(digits)) throw new BuiltinFailure('no amount');
 	const [, sign = '', whole = '', fraction = '', exponent = '0'] = number;
 	const power = Number(exponent);
-	if (whole.length + fraction.length > MAX_DIGITS || Math.abs(power) > MAX_DIGITS) throw new Error('an amount has too many digits');
+	if (whole.length + fraction.length > MAX_DIGITS || Math.abs(power) > MAX_DIGITS)
+		throw new Error('an amount has too many digits');
 	let numerator = BigInt(whole + fraction === '' ? '0' : whole + fraction);
 	let denominator = 10n ** BigInt(fraction.length);
 	if (power > 0) numerator *= 10n ** BigInt(power);

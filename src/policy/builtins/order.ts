@@ -20,12 +20,16 @@ export function compare(a: Value, b: Value): number {
 	if (typeof a === 'string' && typeof b === 'string') return compareStrings(a, b);
 	if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0;
 	if (typeof a === 'boolean' || a === null) return Number(a) - Number(b);
-	if (a instanceof RegoSet && b instanceof RegoSet) return compareLists(a.items.toSorted(compare), b.items.toSorted(compare));
+	if (a instanceof RegoSet && b instanceof RegoSet)
+		return compareLists(a.items.toSorted(compare), b.items.toSorted(compare));
 	if (typeof a === 'object' && isObject(a) && typeof b === 'object' && b !== null && isObject(b)) {
-		const sorted = (object: ReadonlyMap<Value, Value>): Value[] => [...object].toSorted(([x], [y]) => compare(x, y)).flat();
+		const sorted = (object: ReadonlyMap<Value, Value>): Value[] =>
+			[...object].toSorted(([x], [y]) => compare(x, y)).flat();
 		return compareLists(sorted(a), sorted(b));
 	}
-	return typeof a === 'object' && isArray(a) && typeof b === 'object' && b !== null && isArray(b) ? compareLists(a, b) : 0;
+	return typeof a === 'object' && isArray(a) && typeof b === 'object' && b !== null && isArray(b)
+		? compareLists(a, b)
+		: 0;
 }
 
 function compareLists(a: readonly Value[], b: readonly Value[]): number {

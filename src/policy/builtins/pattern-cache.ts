@@ -12,7 +12,8 @@ export class PatternCache {
 	get(pattern: string): RE2JS {
 		const known = this.#compiled.get(pattern);
 		if (known !== undefined) return known;
-		if (pattern.length > MAX_PATTERN_LENGTH) throw new Error(`a regular expression is longer than ${MAX_PATTERN_LENGTH} characters`);
+		if (pattern.length > MAX_PATTERN_LENGTH)
+			throw new Error(`a regular expression is longer than ${MAX_PATTERN_LENGTH} characters`);
 		let compiled: RE2JS;
 		try {
 			compiled = RE2JS.compile(pattern);

@@ -55,7 +55,8 @@ function replaceAll(pattern: RE2JS, text: string, replacement: string): string {
 		const match = matchFrom(pattern, text, at);
 		if (match === undefined) break;
 		output += text.slice(last, match.start);
-		if (match.end > last || match.start === 0) output += template.map(part => (typeof part === 'string' ? part : match.group(part.group))).join('');
+		if (match.end > last || match.start === 0)
+			output += template.map(part => (typeof part === 'string' ? part : match.group(part.group))).join('');
 		if (output.length > MAX_OUTPUT) throw new Error(`regex.replace makes more than ${MAX_OUTPUT} characters`);
 		last = match.end;
 		const width = at < text.length ? widthAt(text, at) : 0;
@@ -128,7 +129,9 @@ export const REGEX: Family = {
 		replaceAll(patterns.get(aString(pattern)), aString(text), aString(replacement)),
 	'regex.find_n': ([pattern, text, limit], { patterns }) =>
 		findAll(patterns.get(aString(pattern)), aString(text), aSmallInteger(limit)).map(match => match.group(0)),
-	'regex.split': ([pattern, text], { patterns }) => split(patterns.get(aString(pattern)), aString(pattern), aString(text)),
+	'regex.split': ([pattern, text], { patterns }) =>
+		split(patterns.get(aString(pattern)), aString(pattern), aString(text)),
 	'regex.template_match': ([template, text, open, close], { patterns }) =>
-		matchFrom(patterns.get(templatePattern(aString(template), aString(open), aString(close))), aString(text), 0) !== undefined,
+		matchFrom(patterns.get(templatePattern(aString(template), aString(open), aString(close))), aString(text), 0) !==
+		undefined,
 };

@@ -1,22 +1,39 @@
-import { aString, anObject, BuiltinFailure, equal, isArray, isObject, lookUp, members, RegoSet, type Value } from '../value.ts';
+import {
+	anObject,
+	aString,
+	BuiltinFailure,
+	equal,
+	isArray,
+	isObject,
+	lookUp,
+	members,
+	RegoSet,
+	type Value,
+} from '../value.ts';
 import type { Family } from './contract.ts';
 
 /** Objects, arrays and sets as a whole. */
 
 /** Whether the first holds the second: keys and values deeply, members, or for arrays a stretch. */
 function subset(outer: Value | undefined, inner: Value | undefined): boolean {
-	if (outer === undefined || inner === undefined || typeof outer !== 'object' || typeof inner !== 'object') throw new BuiltinFailure('operands must be collections');
-	if (outer instanceof RegoSet && inner instanceof RegoSet) return inner.items.every(item => outer.items.some(other => equal(item, other)));
+	if (outer === undefined || inner === undefined || typeof outer !== 'object' || typeof inner !== 'object')
+		throw new BuiltinFailure('operands must be collections');
+	if (outer instanceof RegoSet && inner instanceof RegoSet)
+		return inner.items.every(item => outer.items.some(other => equal(item, other)));
 	if (outer === null || inner === null) throw new BuiltinFailure('operands must be collections');
 	if (isObject(outer) && isObject(inner)) return [...inner].every(([key, item]) => holds(lookUp(outer, key), item));
 	if (isArray(outer) && isArray(inner)) return stretch(outer, inner);
-	if (isArray(outer) && inner instanceof RegoSet) return inner.items.every(item => outer.some(other => equal(item, other)));
+	if (isArray(outer) && inner instanceof RegoSet)
+		return inner.items.every(item => outer.some(other => equal(item, other)));
 	throw new BuiltinFailure('operands must be collections of one kind');
 }
 
 function holds(outer: Value | undefined, inner: Value): boolean {
 	if (outer === undefined) return false;
-	const collections = (isObject(outer) && isObject(inner)) || (outer instanceof RegoSet && inner instanceof RegoSet) || (isArray(outer) && isArray(inner));
+	const collections =
+		(isObject(outer) && isObject(inner)) ||
+		(outer instanceof RegoSet && inner instanceof RegoSet) ||
+		(isArray(outer) && isArray(inner));
 	return collections ? subset(outer, inner) : equal(outer, inner);
 }
 
@@ -31,7 +48,8 @@ type Path = readonly string[];
 
 /** A JSON Pointer (RFC 6901), with or without the first slash, or its parts. */
 function pathOf(value: Value | undefined): Path {
-	if (value !== undefined && isArray(value)) return value.map(part => (typeof part === 'number' ? String(part) : aString(part)));
+	if (value !== undefined && isArray(value))
+		return value.map(part => (typeof part === 'number' ? String(part) : aString(part)));
 	const text = aString(value).replace(/^\//, '');
 	return text === '' ? [] : text.split('/').map(part => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
@@ -55,7 +73,12 @@ function patch(document: Value, operations: readonly Value[]): Value {
 		else if (kind === 'copy') result = change(result, path, () => at(result, from()), true);
 		else if (kind === 'move') {
 			const moved = at(result, from());
-			result = change(change(result, from(), () => undefined, false), path, () => moved, true);
+			result = change(
+				change(result, from(), () => undefined, false),
+				path,
+				() => moved,
+				true,
+			);
 		} else if (kind === 'test') {
 			if (!equal(at(result, path), needed())) throw new BuiltinFailure('a test failed');
 		} else throw new BuiltinFailure('unknown operation');
@@ -71,7 +94,8 @@ function at(document: Value, path: Path): Value {
 }
 
 function child(value: Value, part: string): Value | undefined {
-	if (value instanceof RegoSet) return value.items.find(item => item === part || (typeof item === 'number' && String(item) === part));
+	if (value instanceof RegoSet)
+		return value.items.find(item => item === part || (typeof item === 'number' && String(item) === part));
 	if (isArray(value)) return /^(0|[1-9]\d{0,8})$/.test(part) ? value[Number(part)] : undefined;
 	return typeof value === 'object' && value !== null ? lookUp(value, part) : undefined;
 }

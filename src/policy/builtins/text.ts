@@ -1,17 +1,22 @@
-import { aSmallInteger, aString, anArray, BuiltinFailure, members, type Value } from '../value.ts';
+import { anArray, aSmallInteger, aString, BuiltinFailure, members, type Value } from '../value.ts';
 import type { Family } from './contract.ts';
 import { sprintf } from './sprintf.ts';
 
 /** Strings, and what is written in them. */
 
 /** Any of these begins (ends) with any of those; each side is one string, or an array or set of them. */
-function anyMatch(left: Value | undefined, right: Value | undefined, matches: (text: string, part: string) => boolean): boolean {
+function anyMatch(
+	left: Value | undefined,
+	right: Value | undefined,
+	matches: (text: string, part: string) => boolean,
+): boolean {
 	const texts = strings(left);
 	const parts = strings(right);
 	return texts.some(text => parts.some(part => matches(text, part)));
 }
 
-const strings = (value: Value | undefined): readonly string[] => (typeof value === 'string' ? [value] : members(value).map(aString));
+const strings = (value: Value | undefined): readonly string[] =>
+	typeof value === 'string' ? [value] : members(value).map(aString);
 
 /** Positions count characters (code points), not UTF-16 units. */
 function positions(text: string, part: string): readonly number[] {
@@ -84,4 +89,3 @@ export const TEXT: Family = {
 	'glob.quote_meta': ([text]) => quoteGlob(aString(text)),
 	trace: () => true,
 };
-

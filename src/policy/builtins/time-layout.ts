@@ -19,7 +19,20 @@ const NAMED: Readonly<Record<string, string>> = {
 
 export const RFC3339_NANO = 'RFC3339Nano';
 export const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'] as const;
-const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'] as const;
+const MONTHS = [
+	'January',
+	'February',
+	'March',
+	'April',
+	'May',
+	'June',
+	'July',
+	'August',
+	'September',
+	'October',
+	'November',
+	'December',
+] as const;
 
 /** Longer ones first where one begins another. `Jan` and `Mon` must not begin a longer word. */
 const TOKEN =
@@ -57,30 +70,54 @@ function formatToken(token: string, fields: Fields, zone: Zone): string {
 	const { year, month, day, hour, minute, second, nano, weekday, offset } = fields;
 	const twelve = hour % 12 === 0 ? 12 : hour % 12;
 	switch (token) {
-		case '2006': return pad(year, 4);
-		case '06': return pad(year % 100, 2);
-		case 'January': return MONTHS[month - 1] ?? '';
-		case 'Jan': return (MONTHS[month - 1] ?? '').slice(0, 3);
-		case '01': return pad(month, 2);
-		case '1': return String(month);
-		case 'Monday': return DAYS[weekday] ?? '';
-		case 'Mon': return (DAYS[weekday] ?? '').slice(0, 3);
-		case '02': return pad(day, 2);
-		case '_2': return pad(day, 2, ' ');
-		case '2': return String(day);
-		case '002': return pad(dayOfYear(fields), 3);
-		case '__2': return pad(dayOfYear(fields), 3, ' ');
-		case '15': return pad(hour, 2);
-		case '03': return pad(twelve, 2);
-		case '3': return String(twelve);
-		case '04': return pad(minute, 2);
-		case '4': return String(minute);
-		case '05': return pad(second, 2);
-		case '5': return String(second);
-		case 'PM': return hour >= 12 ? 'PM' : 'AM';
-		case 'pm': return hour >= 12 ? 'pm' : 'am';
-		case 'MST': return zone === UTC ? 'UTC' : zoneAbbreviation(zone, offset);
-		default: return /^[.,]/.test(token) ? formatFraction(token, nano) : formatOffset(token, offset);
+		case '2006':
+			return pad(year, 4);
+		case '06':
+			return pad(year % 100, 2);
+		case 'January':
+			return MONTHS[month - 1] ?? '';
+		case 'Jan':
+			return (MONTHS[month - 1] ?? '').slice(0, 3);
+		case '01':
+			return pad(month, 2);
+		case '1':
+			return String(month);
+		case 'Monday':
+			return DAYS[weekday] ?? '';
+		case 'Mon':
+			return (DAYS[weekday] ?? '').slice(0, 3);
+		case '02':
+			return pad(day, 2);
+		case '_2':
+			return pad(day, 2, ' ');
+		case '2':
+			return String(day);
+		case '002':
+			return pad(dayOfYear(fields), 3);
+		case '__2':
+			return pad(dayOfYear(fields), 3, ' ');
+		case '15':
+			return pad(hour, 2);
+		case '03':
+			return pad(twelve, 2);
+		case '3':
+			return String(twelve);
+		case '04':
+			return pad(minute, 2);
+		case '4':
+			return String(minute);
+		case '05':
+			return pad(second, 2);
+		case '5':
+			return String(second);
+		case 'PM':
+			return hour >= 12 ? 'PM' : 'AM';
+		case 'pm':
+			return hour >= 12 ? 'pm' : 'am';
+		case 'MST':
+			return zone === UTC ? 'UTC' : zoneAbbreviation(zone, offset);
+		default:
+			return /^[.,]/.test(token) ? formatFraction(token, nano) : formatOffset(token, offset);
 	}
 }
 
@@ -158,14 +195,17 @@ export function parseTime(layout: string, text: string): bigint {
 			const next = all[index + 1];
 			const fractionNext = next !== undefined && 'token' in next && /^[.,]/.test(next.token);
 			// Go takes a fraction after the seconds even if the layout has none.
-			if (number[1] === 'second' && !fractionNext && /^[.,]\d/.test(rest)) values.set('nano', fraction(take(/^[.,]\d+/)));
+			if (number[1] === 'second' && !fractionNext && /^[.,]\d/.test(rest))
+				values.set('nano', fraction(take(/^[.,]\d+/)));
 		} else if (token === 'January') values.set('month', word(MONTHS) + 1);
 		else if (token === 'Jan') values.set('month', word(MONTHS, 3) + 1);
 		else if (token === 'Monday') word(DAYS);
 		else if (token === 'Mon') word(DAYS, 3);
-		else if (token === 'PM' || token === 'pm') values.set('pm', take(token === 'PM' ? /^[AP]M/ : /^[ap]m/).toLowerCase() === 'pm' ? 1 : 0);
+		else if (token === 'PM' || token === 'pm')
+			values.set('pm', take(token === 'PM' ? /^[AP]M/ : /^[ap]m/).toLowerCase() === 'pm' ? 1 : 0);
 		else if (token === 'MST') zone = namedZone(take(/^(?:UTC|GMT[+-]\d{1,2}|[A-Z]{3,4}T?)/), zone);
-		else if (token === '002' || token === '__2') values.set('yearDay', Number(take(token === '002' ? /^\d{3}/ : /^ {0,2}\d{1,3}/).trim()));
+		else if (token === '002' || token === '__2')
+			values.set('yearDay', Number(take(token === '002' ? /^\d{3}/ : /^ {0,2}\d{1,3}/).trim()));
 		else if (/^[.,]/.test(token)) {
 			if (token[1] === '0') values.set('nano', fraction(take(new RegExp(`^[.,]\\d{${token.length - 1}}`))));
 			else if (/^[.,]\d/.test(rest)) values.set('nano', fraction(take(/^[.,]\d+/)));
@@ -209,6 +249,7 @@ function civil(values: ReadonlyMap<string, number>): Parameters<typeof instantOf
 	const minute = values.get('minute') ?? 0;
 	const second = values.get('second') ?? 0;
 	const bounded = hour <= 23 && (half === undefined || half <= 12) && minute <= 59 && second <= 59;
-	if (!bounded || (yearDay === undefined && !isCivil(year, month, day))) throw new BuiltinFailure('time is out of range');
+	if (!bounded || (yearDay === undefined && !isCivil(year, month, day)))
+		throw new BuiltinFailure('time is out of range');
 	return { year, month, day, hour, minute, second, nano: values.get('nano') ?? 0 };
 }

@@ -1,6 +1,16 @@
-import { aSmallInteger, aString, anArray, anInteger, BuiltinFailure, integer, isArray, type Value } from '../value.ts';
+import { anArray, anInteger, aSmallInteger, aString, BuiltinFailure, integer, isArray, type Value } from '../value.ts';
 import type { Family } from './contract.ts';
-import { checked, daysIn, type Fields, fieldsAt, instantOf, nanoseconds, UTC, type Zone, zoneNamed } from './instant.ts';
+import {
+	checked,
+	daysIn,
+	type Fields,
+	fieldsAt,
+	instantOf,
+	nanoseconds,
+	UTC,
+	type Zone,
+	zoneNamed,
+} from './instant.ts';
 import { DAYS, formatTime, parseTime, RFC3339_NANO } from './time-layout.ts';
 
 /** `time.*`. A time is nanoseconds, `[nanoseconds, zone]` or, for `format`, `[nanoseconds, zone, layout]`. */
@@ -15,7 +25,11 @@ function moment(value: Value | undefined): Moment {
 	if (value !== undefined && isArray(value)) {
 		const [nanos, zone, layout] = anArray(value);
 		if (zone === undefined) throw new BuiltinFailure('a time zone is missing');
-		return { nanos: checked(anInteger(nanos)), zone: zoneNamed(aString(zone)), layout: layout === undefined ? RFC3339_NANO : aString(layout) };
+		return {
+			nanos: checked(anInteger(nanos)),
+			zone: zoneNamed(aString(zone)),
+			layout: layout === undefined ? RFC3339_NANO : aString(layout),
+		};
 	}
 	return { nanos: checked(anInteger(value)), zone: UTC, layout: RFC3339_NANO };
 }
@@ -62,7 +76,14 @@ function difference(first: Value | undefined, second: Value | undefined): readon
 	const [from, to] = one.nanos <= other.nanos ? [one, other] : [other, one];
 	const a = fieldsAt(from.nanos, from.zone);
 	const b = fieldsAt(to.nanos, from.zone);
-	const parts = [b.year - a.year, b.month - a.month, b.day - a.day, b.hour - a.hour, b.minute - a.minute, b.second - a.second];
+	const parts = [
+		b.year - a.year,
+		b.month - a.month,
+		b.day - a.day,
+		b.hour - a.hour,
+		b.minute - a.minute,
+		b.second - a.second,
+	];
 	const borrow = (index: number, size: number): void => {
 		parts[index] = (parts[index] ?? 0) + size;
 		parts[index - 1] = (parts[index - 1] ?? 0) - 1;
@@ -98,7 +119,12 @@ export const TIME: Family = {
 		const at = fieldsAt(nanos, zone);
 		return integer(
 			instantOf(
-				{ ...at, year: at.year + aSmallInteger(years), month: at.month + aSmallInteger(months), day: at.day + aSmallInteger(days) },
+				{
+					...at,
+					year: at.year + aSmallInteger(years),
+					month: at.month + aSmallInteger(months),
+					day: at.day + aSmallInteger(days),
+				},
 				zone,
 			),
 		);

@@ -1,0 +1,14 @@
+import { configJsonSchemaText } from '../src/config/json-schema.ts';
+import { causesPage } from './page-causes.ts';
+import { configurationPage } from './page-configuration.ts';
+import { metricsPage } from './page-metrics.ts';
+
+/** Every file that is made from the code: path from the repository's root, and text. test/docs checks what is committed. */
+export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
+	return new Map([
+		['docs/causes.md', causesPage()],
+		['docs/configuration.md', configurationPage()],
+		['docs/metrics.md', await metricsPage()],
+		['sallyport.schema.json', configJsonSchemaText()],
+	]);
+}
