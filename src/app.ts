@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { hostname } from 'node:os';
-import { openAudit } from './audit/audit.ts';
 import { openAdmin } from './admin/admin.ts';
+import { openAudit } from './audit/audit.ts';
 import { loadConfig, type Problem } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import { parseSpiffeId } from './formats/spiffe-id.ts';
@@ -19,7 +19,7 @@ import { printProblem } from './policy/problem.ts';
 import { openPolicy } from './policy/source.ts';
 import { Calls } from './proxy/call.ts';
 import { CallMetrics } from './proxy/call-metrics.ts';
-import { Proxy } from './proxy/proxy.ts';
+import { SidecarProxy } from './proxy/proxy.ts';
 import { createLog } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 
@@ -93,16 +93,25 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 				log.info({ bundles: set.bundles, took }, 'policy is in force');
 				control('policy', 'sallyport', { bundles: set.bundles });
 			},
+			confirmed: () => reloaded('policy', true),
 			failed: problems => {
 				reloaded('policy', false);
-				log.error({ problems: problems.map(printProblem) }, policyInForce() ? 'the new policy was not taken; the one before stays in force' : 'there is no policy: every call is refused');
+				log.error(
+					{ problems: problems.map(printProblem) },
+					policyInForce()
+						? 'the new policy was not taken; the one before stays in force'
+						: 'there is no policy: every call is refused',
+				);
 			},
 		},
 	});
 	policyInForce = () => policy.current() !== undefined;
 	metrics.observe.set(config.policy.mode === 'observe' ? 1 : 0);
 
-	let tokens = await openTokens(tokenSettings(config), { clock, report: broken => log.error({ broken }, 'tokens could not be renewed') });
+	let tokens = await openTokens(tokenSettings(config), {
+		clock,
+		report: broken => log.error({ broken }, 'tokens could not be renewed'),
+	});
 	const calls = new Calls({
 		policy,
 		input: new InputBuilder(config.labels),
@@ -112,7 +121,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		clock,
 		count: open => metrics.callsOpen.set(open),
 	});
-	const proxy = new Proxy({
+	const proxy = new SidecarProxy({
 		identity: {
 			serverTlsOptions: listener => identity.serverTlsOptions(listener),
 			secureContextOptions: listener => identity.secureContextOptions(listener),
@@ -148,8 +157,13 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		const missing: { part: string; reason: string }[] = [];
 		if (draining) missing.push({ part: 'proxy', reason: 'draining' });
 		if (identity.current().notAfter <= clock.now()) missing.push({ part: 'identity', reason: 'the SVID has expired' });
-		if (policy.current() === undefined) missing.push({ part: 'policy', reason: policy.status().problems?.map(printProblem).join('; ') ?? 'no policy was ever in force' });
-		if (audit.unwritable !== undefined && config.audit.on_failure === 'deny') missing.push({ part: 'audit', reason: audit.unwritable });
+		if (policy.current() === undefined)
+			missing.push({
+				part: 'policy',
+				reason: policy.status().problems?.map(printProblem).join('; ') ?? 'no policy was ever in force',
+			});
+		if (audit.unwritable !== undefined && config.audit.on_failure === 'deny')
+			missing.push({ part: 'audit', reason: audit.unwritable });
 		return missing;
 	};
 	const status = (): object => {
@@ -180,7 +194,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	let announced = new Set<string>();
 	const announce = (): void => {
 		const listening = proxy.listeners();
-		for (const { name, address } of listening) if (!announced.has(`${name} ${address}`)) log.info({ listener: name, address }, 'listening');
+		for (const { name, address } of listening)
+			if (!announced.has(`${name} ${address}`)) log.info({ listener: name, address }, 'listening');
 		announced = new Set(listening.map(({ name, address }) => `${name} ${address}`));
 	};
 	let reloadProblems: readonly Problem[] = [];
@@ -195,13 +210,23 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			return { problems: loaded.problems, restart: [] };
 		}
 		const next = loaded.config;
-		const restart = FIXED.filter(section => JSON.stringify(next[section]) !== JSON.stringify(config[section])) as string[];
-		if (JSON.stringify({ ...next.policy, mode: '' }) !== JSON.stringify({ ...config.policy, mode: '' })) restart.push('policy');
+		const restart = FIXED.filter(
+			section => JSON.stringify(next[section]) !== JSON.stringify(config[section]),
+		) as string[];
+		if (JSON.stringify({ ...next.policy, mode: '' }) !== JSON.stringify({ ...config.policy, mode: '' }))
+			restart.push('policy');
 		const fixed = Object.fromEntries(FIXED.map(section => [section, config[section]]));
-		const effective: Config = Object.freeze({ ...next, ...fixed, policy: { ...config.policy, mode: next.policy.mode } });
+		const effective: Config = Object.freeze({
+			...next,
+			...fixed,
+			policy: { ...config.policy, mode: next.policy.mode },
+		});
 		const before = tokens;
 		try {
-			tokens = await openTokens(tokenSettings(effective), { clock, report: broken => log.error({ broken }, 'tokens could not be renewed') });
+			tokens = await openTokens(tokenSettings(effective), {
+				clock,
+				report: broken => log.error({ broken }, 'tokens could not be renewed'),
+			});
 			await proxy.configure(effective);
 		} catch (error) {
 			if (tokens !== before) tokens.close();
@@ -217,11 +242,24 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		reloadProblems = [];
 		reloaded('config', true);
 		metrics.observe.set(config.policy.mode === 'observe' ? 1 : 0);
-		log.info({ restart }, restart.length === 0 ? 'the configuration was read again' : 'the configuration was read again; some sections need a restart');
+		log.info(
+			{ restart },
+			restart.length === 0
+				? 'the configuration was read again'
+				: 'the configuration was read again; some sections need a restart',
+		);
 		return { problems: [], restart };
 	};
 
-	const admin = await openAdmin(config.admin, { identity, registry: metrics.registry, recorder: audit, readiness, status, reload, log });
+	const admin = await openAdmin(config.admin, {
+		identity,
+		registry: metrics.registry,
+		recorder: audit,
+		readiness,
+		status,
+		reload,
+		log,
+	});
 	identity.onChange(svid => {
 		showSvid(svid);
 		proxy.renewIdentity();
@@ -230,7 +268,10 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	await proxy.configure(config);
 	reloaded('config', true);
 	announce();
-	log.info({ version: VERSION, id: identity.current().spiffeId.id, ready: readiness().length === 0 }, 'sallyport is up');
+	log.info(
+		{ version: VERSION, id: identity.current().spiffeId.id, ready: readiness().length === 0 },
+		'sallyport is up',
+	);
 
 	const stop = async (): Promise<void> => {
 		if (draining) return;
@@ -251,16 +292,28 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 }
 
 const tokenSettings = (config: Config): TokenSettings[] =>
-	config.listeners.flatMap(({ name, authenticate }) => (typeof authenticate === 'object' && 'token' in authenticate ? [{ listener: name, ...authenticate.token }] : []));
+	config.listeners.flatMap(({ name, authenticate }) =>
+		typeof authenticate === 'object' && 'token' in authenticate ? [{ listener: name, ...authenticate.token }] : [],
+	);
 
 /** What signs checkpoints: the SVID's key, opened once per SVID. */
 function signerOf(current: () => Svid) {
-	let made: { readonly revision: string; readonly key: ReturnType<typeof createPrivateKey>; readonly certificates: readonly Uint8Array[] } | undefined;
+	let made:
+		| {
+				readonly revision: string;
+				readonly key: ReturnType<typeof createPrivateKey>;
+				readonly certificates: readonly Uint8Array[];
+		  }
+		| undefined;
 	return () => {
 		const svid = current();
 		if (made?.revision !== svid.revision) {
 			const certificates = svid.certificate.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-			made = { revision: svid.revision, key: createPrivateKey(svid.key), certificates: certificates.map(pem => new X509Certificate(pem).raw) };
+			made = {
+				revision: svid.revision,
+				key: createPrivateKey(svid.key),
+				certificates: certificates.map(pem => new X509Certificate(pem).raw),
+			};
 		}
 		return made;
 	};

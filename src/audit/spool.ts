@@ -184,7 +184,7 @@ export class Spool {
 		if (this.#torn && this.#fd !== undefined && this.#current !== undefined) this.#cut(this.#fd, this.#current);
 		if (this.#fd !== undefined) {
 			if (this.#options.syncs) this.#retired.push(this.#fd);
-			else this.#io.close(this.#fd);
+			else this.#close(this.#fd);
 		}
 		this.#fd = undefined;
 		this.#current = undefined;
@@ -205,7 +205,7 @@ export class Spool {
 				});
 				return;
 			}
-			for (const ended of retired) this.#io.close(ended);
+			for (const ended of retired) this.#close(ended);
 			done(failure);
 		};
 		next(0);
@@ -222,8 +222,8 @@ export class Spool {
 	/** No sync may be under way. */
 	close(): void {
 		this.flush();
-		for (const fd of this.#retired) this.#io.close(fd);
-		if (this.#fd !== undefined) this.#io.close(this.#fd);
+		for (const fd of this.#retired) this.#close(fd);
+		if (this.#fd !== undefined) this.#close(this.#fd);
 		this.#retired = [];
 		this.#fd = undefined;
 	}
@@ -240,6 +240,15 @@ export class Spool {
 
 	get #room(): number {
 		return this.#pending === this.#buffer ? BUFFER_BYTES - this.#used : 0;
+	}
+
+	/** What close(2) complains about was written, or was reported by the sync before. */
+	#close(fd: number): void {
+		try {
+			this.#io.close(fd);
+		} catch {
+			// The descriptor is gone either way.
+		}
 	}
 
 	#link(from: number, to: number): void {

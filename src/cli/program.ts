@@ -10,16 +10,40 @@ interface Entry {
 
 const COMMANDS = (start: () => Promise<StartSidecar>): Readonly<Record<string, Entry>> => ({
 	run: { summary: 'run the sidecar', load: async () => (await import('./run.ts')).runCommand(start) },
-	demo: { summary: 'see it work, on loopback, in a minute', load: async () => (await import('./demo.ts')).demoCommand() },
-	init: { summary: 'write a first configuration and policy', load: async () => (await import('./init.ts')).initCommand() },
+	demo: {
+		summary: 'see it work, on loopback, in a minute',
+		load: async () => (await import('./demo.ts')).demoCommand(),
+	},
+	init: {
+		summary: 'write a first configuration and policy',
+		load: async () => (await import('./init.ts')).initCommand(),
+	},
 	certs: { summary: 'make development certificates', load: async () => (await import('./certs.ts')).certsCommand() },
-	exec: { summary: 'run a program whose calls go through Sallyport', load: async () => (await import('./exec.ts')).execCommand() },
-	doors: { summary: 'print the addresses of doors and proxy for an agent', load: async () => (await import('./doors.ts')).doorsCommand() },
-	config: { summary: 'check the configuration, print its schema', load: async () => (await import('./config.ts')).configCommand() },
-	policy: { summary: 'check, test, build and evaluate policy', load: async () => (await import('./policy.ts')).policyCommand() },
+	exec: {
+		summary: 'run a program whose calls go through Sallyport',
+		load: async () => (await import('./exec.ts')).execCommand(),
+	},
+	doors: {
+		summary: 'print the addresses of doors and proxy for an agent',
+		load: async () => (await import('./doors.ts')).doorsCommand(),
+	},
+	config: {
+		summary: 'check the configuration, print its schema',
+		load: async () => (await import('./config.ts')).configCommand(),
+	},
+	policy: {
+		summary: 'check, test, build and evaluate policy',
+		load: async () => (await import('./policy.ts')).policyCommand(),
+	},
 	audit: { summary: 'read and verify records', load: async () => (await import('./audit.ts')).auditCommand() },
-	status: { summary: 'ask a running Sallyport how it is', load: async () => (await import('./status.ts')).statusCommand() },
-	reload: { summary: 'make a running Sallyport read its files again', load: async () => (await import('./reload.ts')).reloadCommand() },
+	status: {
+		summary: 'ask a running Sallyport how it is',
+		load: async () => (await import('./status.ts')).statusCommand(),
+	},
+	reload: {
+		summary: 'make a running Sallyport read its files again',
+		load: async () => (await import('./reload.ts')).reloadCommand(),
+	},
 });
 
 /** Runs the command line: 0 done, 1 a failure, 2 the caller's mistake. */
@@ -29,7 +53,10 @@ export async function runProgram(argv: readonly string[], start: () => Promise<S
 		.version(VERSION)
 		.exitOverride(error => process.exit(error.exitCode === 0 ? 0 : 2))
 		.showHelpAfterError('(sallyport --help shows the commands)')
-		.addHelpText('after', '\nExamples:\n  sallyport demo\n  sallyport run --config sallyport.yaml\n  sallyport COMMAND --help');
+		.addHelpText(
+			'after',
+			'\nExamples:\n  sallyport demo\n  sallyport run --config sallyport.yaml\n  sallyport COMMAND --help',
+		);
 	const name = argv.slice(2).find(word => !word.startsWith('-'));
 	for (const [key, { summary, load }] of Object.entries(COMMANDS(start))) {
 		if (key === name) {

@@ -23,17 +23,27 @@ function checkIds(config: Config, fail: Fail): void {
 		const parsed = parseSpiffeId(text);
 		if ('broken' in parsed) fail(path, `is no SPIFFE ID: ${parsed.broken}`);
 	};
-	const patterns = (list: readonly string[] | undefined, path: readonly (string | number)[]): void => list?.forEach((text, index) => pattern(text, [...path, index]));
-	config.policy.bundles?.forEach((bundle, index) => patterns(bundle.agents, ['policy', 'bundles', index, 'agents']));
+	const patterns = (list: readonly string[] | undefined, path: readonly (string | number)[]): void =>
+		list?.forEach((text, index) => {
+			pattern(text, [...path, index]);
+		});
+	config.policy.bundles?.forEach((bundle, index) => {
+		patterns(bundle.agents, ['policy', 'bundles', index, 'agents']);
+	});
 	config.listeners.forEach((listener, index) => {
 		patterns(listener.agents, ['listeners', index, 'agents']);
 		const { authenticate } = listener;
 		if (typeof authenticate !== 'object') return;
 		if ('as' in authenticate) id(authenticate.as, ['listeners', index, 'authenticate', 'as']);
-		else authenticate.token.agents.forEach((text, place) => id(text, ['listeners', index, 'authenticate', 'token', 'agents', place]));
+		else
+			authenticate.token.agents.forEach((text, place) => {
+				id(text, ['listeners', index, 'authenticate', 'token', 'agents', place]);
+			});
 	});
 	for (const [name, upstream] of Object.entries(config.upstreams)) {
-		upstream.credentials?.forEach((entry, index) => patterns(entry.agents, ['upstreams', name, 'credentials', index, 'agents']));
+		upstream.credentials?.forEach((entry, index) => {
+			patterns(entry.agents, ['upstreams', name, 'credentials', index, 'agents']);
+		});
 		if (upstream.tls?.spiffe_id !== undefined) id(upstream.tls.spiffe_id, ['upstreams', name, 'tls', 'spiffe_id']);
 	}
 	patterns(config.admin.control?.operators, ['admin', 'control', 'operators']);
@@ -42,10 +52,12 @@ function checkIds(config: Config, fail: Fail): void {
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
 
 function checkPolicy({ policy }: Config, fail: Fail): void {
-	if ((policy.files === undefined) === (policy.bundles === undefined)) fail(['policy'], 'expected either `files` or `bundles`');
+	if ((policy.files === undefined) === (policy.bundles === undefined))
+		fail(['policy'], 'expected either `files` or `bundles`');
 	const names = new Set<string>();
 	policy.bundles?.forEach((bundle, index) => {
-		if ((bundle.path === undefined) === (bundle.files === undefined)) fail(['policy', 'bundles', index], 'expected either `path` or `files`');
+		if ((bundle.path === undefined) === (bundle.files === undefined))
+			fail(['policy', 'bundles', index], 'expected either `path` or `files`');
 		if (names.has(bundle.name)) fail(['policy', 'bundles', index, 'name'], `two bundles are named ${bundle.name}`);
 		names.add(bundle.name);
 	});
@@ -63,24 +75,39 @@ function checkListeners({ listeners, upstreams, identity }: Config, fail: Fail):
 		const key = address.kind === 'unix' ? address.path : `${address.host}:${address.port}`;
 		if (addresses.has(key) && !key.endsWith(':0')) fail(at('address'), 'two listeners have this address');
 		addresses.add(key);
-		if ((listener.serves === undefined) === (listener.upstream === undefined)) fail(at(), 'expected either `serves` or `upstream`');
-		if (listener.upstream !== undefined && upstreams[listener.upstream] === undefined) fail(at('upstream'), `there is no upstream named ${listener.upstream}`);
-		if (listener.env !== undefined && listener.upstream === undefined) fail(at('env'), 'only a door has an address to hand out');
+		if ((listener.serves === undefined) === (listener.upstream === undefined))
+			fail(at(), 'expected either `serves` or `upstream`');
+		if (listener.upstream !== undefined && upstreams[listener.upstream] === undefined)
+			fail(at('upstream'), `there is no upstream named ${listener.upstream}`);
+		if (listener.env !== undefined && listener.upstream === undefined)
+			fail(at('env'), 'only a door has an address to hand out');
 		for (const key of ['user', 'database'] as const) {
-			if (listener[key] !== undefined && upstreams[listener.upstream ?? '']?.protocol !== 'postgres') fail(at(key), 'is for a door to postgres');
+			if (listener[key] !== undefined && upstreams[listener.upstream ?? '']?.protocol !== 'postgres')
+				fail(at(key), 'is for a door to postgres');
 		}
 		if (typeof authenticate !== 'object') return;
-		if ('as' in authenticate && address.kind !== 'unix') fail(at('authenticate', 'as'), 'only a Unix socket can be reached by one agent alone');
+		if ('as' in authenticate && address.kind !== 'unix')
+			fail(at('authenticate', 'as'), 'only a Unix socket can be reached by one agent alone');
 		if ('token' in authenticate) {
-			if (address.kind === 'tcp' && !isLoopback(address.host)) fail(at('address'), 'tokens travel in the clear here: expected a loopback address or a Unix socket');
-			if (listener.upstream !== undefined && upstreams[listener.upstream]?.protocol === 'tcp') fail(at('authenticate', 'token'), 'opaque TCP has no place for a token: expected mtls, or a Unix socket with `as`');
+			if (address.kind === 'tcp' && !isLoopback(address.host))
+				fail(at('address'), 'tokens travel in the clear here: expected a loopback address or a Unix socket');
+			if (listener.upstream !== undefined && upstreams[listener.upstream]?.protocol === 'tcp')
+				fail(
+					at('authenticate', 'token'),
+					'opaque TCP has no place for a token: expected mtls, or a Unix socket with `as`',
+				);
 			authenticate.token.agents.forEach((id, place) => {
 				const name = id.slice(id.lastIndexOf('/') + 1);
 				const slot = `${authenticate.token.directory}/${name}`;
 				const other = tokenNames.get(slot);
-				if (other !== undefined && other !== id) fail(at('authenticate', 'token', 'agents', place), `${other} has the same last part, and so the same token file`);
+				if (other !== undefined && other !== id)
+					fail(
+						at('authenticate', 'token', 'agents', place),
+						`${other} has the same last part, and so the same token file`,
+					);
 				tokenNames.set(slot, id);
-				if (!id.startsWith(`spiffe://${identity.trust_domain}/`)) fail(at('authenticate', 'token', 'agents', place), `is not in the trust domain ${identity.trust_domain}`);
+				if (!id.startsWith(`spiffe://${identity.trust_domain}/`))
+					fail(at('authenticate', 'token', 'agents', place), `is not in the trust domain ${identity.trust_domain}`);
 			});
 		}
 	});
@@ -95,18 +122,31 @@ function checkUpstreams({ upstreams }: Config, fail: Fail): void {
 			if (other !== undefined) fail(['upstreams', name, 'hosts'], `${key} leads to ${other} already`);
 			taken.set(key, name);
 		}
-		if (upstream.credentials !== undefined && upstream.protocol !== 'postgres') fail(['upstreams', name, 'credentials'], 'user name and password are for postgres');
-		if (upstream.effects !== undefined && upstream.protocol !== 'http') fail(['upstreams', name, 'effects'], 'methods and paths are for http');
-		if (upstream.upgrade && upstream.tls === undefined) fail(['upstreams', name, 'upgrade'], 'there is no `tls` to upgrade to');
-		if (upstream.tls?.spiffe_id !== undefined && upstream.tls.server_name !== undefined) fail(['upstreams', name, 'tls'], 'expected either `spiffe_id` or `server_name`: an SVID is judged by its id');
+		if (upstream.credentials !== undefined && upstream.protocol !== 'postgres')
+			fail(['upstreams', name, 'credentials'], 'user name and password are for postgres');
+		if (upstream.effects !== undefined && upstream.protocol !== 'http')
+			fail(['upstreams', name, 'effects'], 'methods and paths are for http');
+		if (upstream.upgrade && upstream.tls === undefined)
+			fail(['upstreams', name, 'upgrade'], 'there is no `tls` to upgrade to');
+		if (upstream.tls?.spiffe_id !== undefined && upstream.tls.server_name !== undefined)
+			fail(['upstreams', name, 'tls'], 'expected either `spiffe_id` or `server_name`: an SVID is judged by its id');
 	}
 }
 
 function checkAdmin({ admin }: Config, fail: Fail): void {
 	const { control, health } = admin;
 	if (control === undefined) return;
-	if (control.socket === undefined && control.address === undefined) fail(['admin', 'control'], 'expected `socket`, `address`, or both');
-	if (control.address !== undefined && control.operators === undefined) fail(['admin', 'control', 'operators'], 'is missing: who may use the address?');
-	if (control.users !== undefined && control.socket === undefined) fail(['admin', 'control', 'users'], 'user ids are known on a socket only');
-	if (health?.address.kind === 'tcp' && control.address?.kind === 'tcp' && health.address.port === control.address.port && health.address.port !== 0) fail(['admin', 'control', 'address'], 'health has this port');
+	if (control.socket === undefined && control.address === undefined)
+		fail(['admin', 'control'], 'expected `socket`, `address`, or both');
+	if (control.address !== undefined && control.operators === undefined)
+		fail(['admin', 'control', 'operators'], 'is missing: who may use the address?');
+	if (control.users !== undefined && control.socket === undefined)
+		fail(['admin', 'control', 'users'], 'user ids are known on a socket only');
+	if (
+		health?.address.kind === 'tcp' &&
+		control.address?.kind === 'tcp' &&
+		health.address.port === control.address.port &&
+		health.address.port !== 0
+	)
+		fail(['admin', 'control', 'address'], 'health has this port');
 }

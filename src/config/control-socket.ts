@@ -6,7 +6,10 @@ import { parse } from 'yaml';
  * The control socket that a configuration names, read leniently: whoever asks a running Sallyport needs neither its
  * secrets nor a configuration without mistakes. Undefined when it names none.
  */
-export function findControlSocket(file: string, env: NodeJS.ProcessEnv): string | undefined | { readonly unreadable: string } {
+export function findControlSocket(
+	file: string,
+	env: NodeJS.ProcessEnv,
+): string | undefined | { readonly unreadable: string } {
 	let document: unknown;
 	try {
 		document = parse(readFileSync(file, 'utf8'), { maxAliasCount: 0, logLevel: 'error' });
@@ -21,4 +24,5 @@ export function findControlSocket(file: string, env: NodeJS.ProcessEnv): string 
 	return typeof text === 'string' && text !== '' ? resolve(dirname(resolve(file)), text) : undefined;
 }
 
-const at = (value: unknown, key: string): unknown => (typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined);
+const at = (value: unknown, key: string): unknown =>
+	typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;

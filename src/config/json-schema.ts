@@ -95,7 +95,9 @@ function printed(value: unknown, indent: string, before: number): string {
 	if (!Array.isArray(value)) {
 		const entries = Object.entries(value).filter(([, item]) => item !== undefined);
 		if (entries.length === 0) return '{}';
-		const lines = entries.map(([key, item]) => `${inner}${JSON.stringify(key)}: ${printed(item, inner, key.length + 4)}`);
+		const lines = entries.map(
+			([key, item]) => `${inner}${JSON.stringify(key)}: ${printed(item, inner, key.length + 4)}`,
+		);
 		return `{\n${lines.join(',\n')}\n${indent}}`;
 	}
 	const plain = value.every(item => typeof item !== 'object' || item === null);

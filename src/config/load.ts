@@ -36,23 +36,41 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv, options: LoadOp
 		text = readFileSync(whole, 'utf8');
 	} catch (error) {
 		const code = (error as NodeJS.ErrnoException).code;
-		const message = code === 'ENOENT' ? 'there is no such file; `sallyport init` makes one' : `cannot be read (${code})`;
+		const message =
+			code === 'ENOENT' ? 'there is no such file; `sallyport init` makes one' : `cannot be read (${code})`;
 		return { file: whole, problems: [{ line: 0, column: 0, path: '', message }] };
 	}
 	return parseConfig(text, whole, env, options);
 }
 
 /** As {@link loadConfig}, for text that is at hand. `file` gives the folder that paths are relative to. */
-export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv, { withoutCredentials = false }: LoadOptions = {}): Loaded {
+export function parseConfig(
+	text: string,
+	file: string,
+	env: NodeJS.ProcessEnv,
+	{ withoutCredentials = false }: LoadOptions = {},
+): Loaded {
 	const lines = new LineCounter();
-	if (text.length > MAX_BYTES) return { file, problems: [{ line: 1, column: 1, path: '', message: 'larger than 1 MiB' }] };
-	const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, strict: true, version: '1.2', logLevel: 'error' });
+	if (text.length > MAX_BYTES)
+		return { file, problems: [{ line: 1, column: 1, path: '', message: 'larger than 1 MiB' }] };
+	const document = parseDocument(text, {
+		lineCounter: lines,
+		uniqueKeys: true,
+		strict: true,
+		version: '1.2',
+		logLevel: 'error',
+	});
 	if (document.errors.length > 0) {
 		return {
 			file,
 			problems: document.errors.map(error => {
 				const at = lines.linePos(error.pos[0]);
-				return { line: at.line, column: at.col, path: '', message: (error.message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '') };
+				return {
+					line: at.line,
+					column: at.col,
+					path: '',
+					message: (error.message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, ''),
+				};
 			}),
 		};
 	}
@@ -60,7 +78,8 @@ export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv, 
 		let node: unknown = document.contents;
 		let offset = 0;
 		for (const part of path) {
-			const next: Node | null | undefined = isMap(node) || isSeq(node) ? (node.get(part, true) as Node | undefined) : undefined;
+			const next: Node | null | undefined =
+				isMap(node) || isSeq(node) ? (node.get(part, true) as Node | undefined) : undefined;
 			if (next?.range === undefined || next.range === null) break;
 			offset = next.range[0];
 			node = next;
@@ -81,7 +100,12 @@ export function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv, 
 	if (found.length > 0) return { file, problems: found };
 	const raw: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
 	const unread = (path: Path): boolean => withoutCredentials && path[0] === 'upstreams' && path[2] === 'credentials';
-	const resolved = resolveStrings(raw, [], { directory, env, unread, fail: (path, message) => found.push(problem(path, message)) });
+	const resolved = resolveStrings(raw, [], {
+		directory,
+		env,
+		unread,
+		fail: (path, message) => found.push(problem(path, message)),
+	});
 	if (found.length > 0) return { file, problems: found };
 
 	const result = schema.safeParse(resolved);
@@ -97,18 +121,29 @@ export const problemText = (file: string, problem: Problem): string =>
 	`${file}${problem.line > 0 ? `:${problem.line}:${problem.column}` : ''}  ${problem.path === '' ? '' : `${problem.path}: `}${problem.message}`;
 
 const pathText = (path: Path): string =>
-	path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`), '');
+	path.reduce<string>(
+		(text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`),
+		'',
+	);
 
 function issueProblems(issue: z.core.$ZodIssue, problem: (path: Path, message: string) => Problem): Problem[] {
 	const path = issue.path.filter(part => typeof part !== 'symbol');
-	if (issue.code === 'unrecognized_keys') return issue.keys.map(key => problem([...path, key], 'is not a key that Sallyport knows'));
+	if (issue.code === 'unrecognized_keys')
+		return issue.keys.map(key => problem([...path, key], 'is not a key that Sallyport knows'));
 	if (issue.code === 'invalid_union') {
 		// The branch that came furthest says best what is wrong.
 		const branches = [...issue.errors].sort((a, b) => depth(b) - depth(a) || a.length - b.length);
 		const best = branches[0];
 		if (best !== undefined && best.length > 0 && depth(best) > 0)
-			return best.flatMap(inner => issueProblems({ ...inner, path: [...path, ...inner.path] } as z.core.$ZodIssue, problem));
-		return [problem(path, `expected one of ${issue.errors.map(errors => errors.map(one => expectation(one)).join(' and ')).join(', or ')}`)];
+			return best.flatMap(inner =>
+				issueProblems({ ...inner, path: [...path, ...inner.path] } as z.core.$ZodIssue, problem),
+			);
+		return [
+			problem(
+				path,
+				`expected one of ${issue.errors.map(errors => errors.map(one => expectation(one)).join(' and ')).join(', or ')}`,
+			),
+		];
 	}
 	return [problem(path, expectation(issue))];
 }
@@ -119,11 +154,17 @@ function expectation(issue: z.core.$ZodIssue): string {
 	if (issue.code === 'invalid_type') {
 		// The input itself is not in the issue, so that no secret is; its kind is in the message.
 		const found = /, received (\w+)$/.exec(issue.message)?.[1];
-		return found === 'undefined' ? `is missing (${issue.expected})` : `expected ${issue.expected}${found === undefined ? '' : `, found ${found}`}`;
+		return found === 'undefined'
+			? `is missing (${issue.expected})`
+			: `expected ${issue.expected}${found === undefined ? '' : `, found ${found}`}`;
 	}
-	if (issue.code === 'invalid_value') return `expected ${issue.values.map(value => JSON.stringify(value)).join(' or ')}`;
+	if (issue.code === 'invalid_value')
+		return `expected ${issue.values.map(value => JSON.stringify(value)).join(' or ')}`;
 	if (issue.code === 'invalid_format' && issue.message.startsWith('a ')) return `expected ${issue.message}`;
-	return issue.message.replace(/^Invalid input: /, '').replace(/^Too small/, 'too small').replace(/^Too big/, 'too big');
+	return issue.message
+		.replace(/^Invalid input: /, '')
+		.replace(/^Too small/, 'too small')
+		.replace(/^Too big/, 'too big');
 }
 
 interface Means {
@@ -169,11 +210,17 @@ const isReference = (path: Path): boolean => !(path[0] === 'audit' && path[1] ==
 
 function absolutePaths(config: Config, directory: string): Config {
 	const at = (path: string): string => resolve(directory, path);
-	const socket = <A extends { kind: string }>(address: A): A => (address.kind === 'unix' && 'path' in address && typeof address.path === 'string' ? { ...address, path: at(address.path) } : address);
+	const socket = <A extends { kind: string }>(address: A): A =>
+		address.kind === 'unix' && 'path' in address && typeof address.path === 'string'
+			? { ...address, path: at(address.path) }
+			: address;
 	const { files } = config.identity.svid;
 	return {
 		...config,
-		identity: { ...config.identity, svid: { files: { certificate: at(files.certificate), key: at(files.key), trust_bundle: at(files.trust_bundle) } } },
+		identity: {
+			...config.identity,
+			svid: { files: { certificate: at(files.certificate), key: at(files.key), trust_bundle: at(files.trust_bundle) } },
+		},
 		policy: {
 			...config.policy,
 			keep: at(config.policy.keep),
@@ -181,7 +228,13 @@ function absolutePaths(config: Config, directory: string): Config {
 			...(config.policy.files === undefined ? {} : { files: config.policy.files.map(at) }),
 			...(config.policy.bundles === undefined
 				? {}
-				: { bundles: config.policy.bundles.map(bundle => ({ ...bundle, ...(bundle.path === undefined ? {} : { path: at(bundle.path) }), ...(bundle.files === undefined ? {} : { files: bundle.files.map(at) }) })) }),
+				: {
+						bundles: config.policy.bundles.map(bundle => ({
+							...bundle,
+							...(bundle.path === undefined ? {} : { path: at(bundle.path) }),
+							...(bundle.files === undefined ? {} : { files: bundle.files.map(at) }),
+						})),
+					}),
 		},
 		listeners: config.listeners.map(listener => ({
 			...listener,
@@ -194,14 +247,21 @@ function absolutePaths(config: Config, directory: string): Config {
 		upstreams: Object.fromEntries(
 			Object.entries(config.upstreams).map(([name, upstream]) => [
 				name,
-				{ ...upstream, ...(upstream.tls?.trust_bundle === undefined ? {} : { tls: { ...upstream.tls, trust_bundle: at(upstream.tls.trust_bundle) } }) },
+				{
+					...upstream,
+					...(upstream.tls?.trust_bundle === undefined
+						? {}
+						: { tls: { ...upstream.tls, trust_bundle: at(upstream.tls.trust_bundle) } }),
+				},
 			]),
 		),
 		audit: {
 			...config.audit,
 			directory: at(config.audit.directory),
 			...(config.audit.key === undefined ? {} : { key: at(config.audit.key) }),
-			sinks: config.audit.sinks.map(sink => ('file' in sink ? { file: { ...sink.file, path: at(sink.file.path) } } : sink)),
+			sinks: config.audit.sinks.map(sink =>
+				'file' in sink ? { file: { ...sink.file, path: at(sink.file.path) } } : sink,
+			),
 		},
 		admin: {
 			...(config.admin.health === undefined ? {} : { health: { address: socket(config.admin.health.address) } }),
@@ -225,4 +285,3 @@ function freeze<T>(value: T): T {
 	}
 	return value;
 }
-

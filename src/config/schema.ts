@@ -27,7 +27,10 @@ const identity = z.strictObject({
 });
 
 const bundle = z.strictObject({
-	name: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/).describe('Name of the bundle in records, metrics and `status`.'),
+	name: z
+		.string()
+		.regex(/^[a-z0-9][a-z0-9_-]*$/)
+		.describe('Name of the bundle in records, metrics and `status`.'),
 	path: path.optional().describe('A compiled bundle (.tar.gz), or a folder of Rego and data.'),
 	files: z.array(path).min(1).optional().describe('Folders and files of Rego and data, compiled by `opa`.'),
 	agents: agents.optional().describe('For which agents it speaks; all when absent.'),
@@ -36,7 +39,10 @@ const bundle = z.strictObject({
 const policy = z.strictObject({
 	files: z.array(path).min(1).optional().describe('Shorthand for one bundle named `default`.'),
 	bundles: z.array(bundle).min(1).optional().describe('Several bundles: each that applies to the agent must allow.'),
-	mode: z.enum(['enforce', 'observe']).default('enforce').describe('`observe` turns a completed deny into an allow that is recorded as such.'),
+	mode: z
+		.enum(['enforce', 'observe'])
+		.default('enforce')
+		.describe('`observe` turns a completed deny into an allow that is recorded as such.'),
 	opa: path.optional().describe('The `opa` executable; otherwise SALLYPORT_OPA, PATH, then the cached copy.'),
 	keep: path.default('var/policy').describe('Folder in which every activated bundle is kept while a record names it.'),
 	memory: size.default(64 * 1024 * 1024).describe('Greatest WebAssembly memory of one bundle.'),
@@ -45,34 +51,62 @@ const policy = z.strictObject({
 const authenticate = z.union([
 	z.literal('mtls'),
 	z.strictObject({
-		token: z.strictObject({
-			directory: path.describe('Where `NAME/token` is written, one folder per agent, to be mounted only there.'),
-			agents: z.array(spiffeIdText).min(1).describe('The agents that get a token.'),
-			rotate: duration.default(24 * 3600_000).describe('How often tokens are renewed; the one before stays good for one more such time.'),
-		}).describe('By a token of the agent\'s own, where a certificate cannot be shown.'),
+		token: z
+			.strictObject({
+				directory: path.describe('Where `NAME/token` is written, one folder per agent, to be mounted only there.'),
+				agents: z.array(spiffeIdText).min(1).describe('The agents that get a token.'),
+				rotate: duration
+					.default(24 * 3600_000)
+					.describe('How often tokens are renewed; the one before stays good for one more such time.'),
+			})
+			.describe("By a token of the agent's own, where a certificate cannot be shown."),
 	}),
 	z.strictObject({ as: spiffeIdText.describe('The only agent that can reach this Unix socket.') }),
 ]);
 
 const listener = z.strictObject({
-	name: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/).describe('Name in input, records and metrics.'),
+	name: z
+		.string()
+		.regex(/^[a-z0-9][a-z0-9_-]*$/)
+		.describe('Name in input, records and metrics.'),
 	address: listenAddress.describe('`HOST:PORT`, or `unix:PATH`.'),
 	serves: z.enum(['http_proxy']).optional().describe('`http_proxy`: absolute-form requests and CONNECT.'),
 	upstream: z.string().optional().describe('Makes the listener a door to this upstream.'),
-	env: z.string().regex(/^[A-Z_][A-Z0-9_]*$/).optional().describe('Variable in which `exec` and `doors` give the address of this door.'),
-	user: z.string().min(1).max(63).optional().describe('Database user in that address, for a door to `postgres`; the last part of the agent\'s id when absent.'),
+	env: z
+		.string()
+		.regex(/^[A-Z_][A-Z0-9_]*$/)
+		.optional()
+		.describe('Variable in which `exec` and `doors` give the address of this door.'),
+	user: z
+		.string()
+		.min(1)
+		.max(63)
+		.optional()
+		.describe("Database user in that address, for a door to `postgres`; the last part of the agent's id when absent."),
 	database: z.string().min(1).max(63).optional().describe('Database in that address, for a door to `postgres`.'),
 	authenticate: authenticate.default('mtls').describe('How an agent is known here.'),
 	agents: agents.optional().describe('Who may use this listener; every agent of the own trust domain when absent.'),
-	mode: z.number().int().min(0).max(0o777).default(0o660).describe('Mode of the Unix socket; octal is written `0o660` in YAML.'),
+	mode: z
+		.number()
+		.int()
+		.min(0)
+		.max(0o777)
+		.default(0o660)
+		.describe('Mode of the Unix socket; octal is written `0o660` in YAML.'),
 	connections: z.number().int().positive().optional().describe('Overrides `limits.connections`.'),
 });
 
 const tls = z.strictObject({
-	trust_bundle: path.optional().describe('PEM CAs that the upstream is judged by; the system\'s roots when absent.'),
-	server_name: z.string().min(1).optional().describe('SNI and the name that the certificate must have; the first of `hosts` when absent.'),
-	spiffe_id: spiffeIdText.optional().describe('SPIFFE ID that the upstream must show, instead of a name; judged by `trust_bundle`, or the own one.'),
-	present_svid: z.boolean().default(false).describe('Show Sallyport\'s SVID as the client certificate.'),
+	trust_bundle: path.optional().describe("PEM CAs that the upstream is judged by; the system's roots when absent."),
+	server_name: z
+		.string()
+		.min(1)
+		.optional()
+		.describe('SNI and the name that the certificate must have; the first of `hosts` when absent.'),
+	spiffe_id: spiffeIdText
+		.optional()
+		.describe('SPIFFE ID that the upstream must show, instead of a name; judged by `trust_bundle`, or the own one.'),
+	present_svid: z.boolean().default(false).describe("Show Sallyport's SVID as the client certificate."),
 });
 
 const credential = z.strictObject({
@@ -83,41 +117,93 @@ const credential = z.strictObject({
 
 const upstream = z.strictObject({
 	address: hostPort.describe('`HOST:PORT` that is dialled.'),
-	hosts: z.array(z.string().min(1)).min(1).optional().describe('Host names by which calls name it; the host of `address` when absent.'),
+	hosts: z
+		.array(z.string().min(1))
+		.min(1)
+		.optional()
+		.describe('Host names by which calls name it; the host of `address` when absent.'),
 	protocol: z.enum(['http', 'tcp', 'postgres']).describe('What it speaks.'),
 	tls: tls.optional().describe('TLS to the upstream; none when absent.'),
 	upgrade: z.boolean().default(false).describe('Let `http://` calls go to it although it has `tls`.'),
-	tunnel: z.enum(['refuse', 'allow']).default('refuse').describe('Whether CONNECT to it is possible although its calls are inspected.'),
+	tunnel: z
+		.enum(['refuse', 'allow'])
+		.default('refuse')
+		.describe('Whether CONNECT to it is possible although its calls are inspected.'),
 	effects: z
-		.array(z.strictObject({ methods: z.array(z.string()).min(1).optional().describe('Methods that the entry is for; all when absent.'), path: z.string().startsWith('/').optional().describe('Prefix of whole segments.'), effect: z.enum(['read', 'write', 'unknown']).describe('What policy and records are told of these calls.') }))
+		.array(
+			z.strictObject({
+				methods: z.array(z.string()).min(1).optional().describe('Methods that the entry is for; all when absent.'),
+				path: z.string().startsWith('/').optional().describe('Prefix of whole segments.'),
+				effect: z.enum(['read', 'write', 'unknown']).describe('What policy and records are told of these calls.'),
+			}),
+		)
 		.optional()
 		.describe('Effects of HTTP calls by method and path, first match wins.'),
 	credentials: z.array(credential).min(1).optional().describe('First match wins, no match denies. For `postgres`.'),
 	mode: z.enum(['enforce', 'observe']).optional().describe('Overrides `policy.mode`.'),
 });
 
-const recordTypes = z.array(z.enum(RECORD_TYPES).transform((type): string => type)).min(1).optional().describe('Types of records that go there, all when absent; checkpoints always do.');
+const recordTypes = z
+	.array(z.enum(RECORD_TYPES).transform((type): string => type))
+	.min(1)
+	.optional()
+	.describe('Types of records that go there, all when absent; checkpoints always do.');
 
 const sink = z.union([
-	z.strictObject({ stdout: z.strictObject({ types: recordTypes }).describe('To the standard output, one line per record.') }),
-	z.strictObject({ file: z.strictObject({ path: path.describe('The file that records are appended to.'), types: recordTypes }).describe('To a file, one line per record.') }),
+	z.strictObject({
+		stdout: z.strictObject({ types: recordTypes }).describe('To the standard output, one line per record.'),
+	}),
+	z.strictObject({
+		file: z
+			.strictObject({ path: path.describe('The file that records are appended to.'), types: recordTypes })
+			.describe('To a file, one line per record.'),
+	}),
 ]);
 
 const audit = z.strictObject({
 	directory: path.default('var/audit').describe('Where the chain is kept.'),
-	on_failure: z.enum(['deny', 'continue']).default('deny').describe('What happens to calls when records cannot be written.'),
-	durability: z.enum(['write', 'fsync']).default('write').describe('`write` survives kill -9 of the process; `fsync` survives the machine.'),
+	on_failure: z
+		.enum(['deny', 'continue'])
+		.default('deny')
+		.describe('What happens to calls when records cannot be written.'),
+	durability: z
+		.enum(['write', 'fsync'])
+		.default('write')
+		.describe('`write` survives kill -9 of the process; `fsync` survives the machine.'),
 	limit: size.default(1024 ** 3).describe('Greatest size of the directory; reaching it is an audit failure.'),
 	retain: duration.default(30 * 86400_000).describe('Acknowledged segments older than this are deleted.'),
-	segment: z.strictObject({ size: size.default(64 * 1024 ** 2).describe('At this size.'), age: duration.default(24 * 3600_000).describe('At this age.') }).prefault({}).describe('When a segment ends and the next begins.'),
+	segment: z
+		.strictObject({
+			size: size.default(64 * 1024 ** 2).describe('At this size.'),
+			age: duration.default(24 * 3600_000).describe('At this age.'),
+		})
+		.prefault({})
+		.describe('When a segment ends and the next begins.'),
 	checkpoint: duration.default(60_000).describe('How often a signed checkpoint is written.'),
-	key: path.optional().describe('PEM private key that signs checkpoints; the SVID\'s key when absent.'),
+	key: path.optional().describe("PEM private key that signs checkpoints; the SVID's key when absent."),
 	sql: z.enum(['normalized', 'text', 'digest']).default('normalized').describe('How SQL text stands in records.'),
-	bodies: z.enum(['digest', 'full']).default('digest').describe('Whether bodies, arguments and parameters stand in records, or salted digests.'),
+	bodies: z
+		.enum(['digest', 'full'])
+		.default('digest')
+		.describe('Whether bodies, arguments and parameters stand in records, or salted digests.'),
 	mask: z
 		.strictObject({
-			headers: z.array(z.string().toLowerCase()).default(['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key', 'api-key', 'x-auth-token']).describe('Header fields, of requests and answers.'),
-			query: z.array(z.string()).default(['access_token', 'api_key', 'apikey', 'key', 'password', 'secret', 'sig', 'signature', 'token']).describe('Query parameters.'),
+			headers: z
+				.array(z.string().toLowerCase())
+				.default([
+					'authorization',
+					'proxy-authorization',
+					'cookie',
+					'set-cookie',
+					'x-api-key',
+					'api-key',
+					'x-auth-token',
+				])
+				.describe('Header fields, of requests and answers.'),
+			query: z
+				.array(z.string())
+				.default(['access_token', 'api_key', 'apikey', 'key', 'password', 'secret', 'sig', 'signature', 'token'])
+				.describe('Query parameters.'),
 		})
 		.prefault({})
 		.describe('Names of headers and query parameters whose values never stand in records.'),
@@ -125,13 +211,21 @@ const audit = z.strictObject({
 });
 
 const admin = z.strictObject({
-	health: z.strictObject({ address: listenAddress.describe('`HOST:PORT`, or `unix:PATH`.') }).optional().describe('/livez, /readyz and /metrics over plain HTTP.'),
+	health: z
+		.strictObject({ address: listenAddress.describe('`HOST:PORT`, or `unix:PATH`.') })
+		.optional()
+		.describe('/livez, /readyz and /metrics over plain HTTP.'),
 	control: z
 		.strictObject({
-			socket: path.optional().describe('Unix socket; operators are known by the kernel\'s peer credentials.'),
-			users: z.array(z.number().int().nonnegative()).optional().describe('User ids that may use the socket; root and Sallyport\'s own when absent.'),
+			socket: path.optional().describe("Unix socket; operators are known by the kernel's peer credentials."),
+			users: z
+				.array(z.number().int().nonnegative())
+				.optional()
+				.describe("User ids that may use the socket; root and Sallyport's own when absent."),
 			address: listenAddress.optional().describe('`HOST:PORT` with mutual TLS.'),
-			operators: agents.optional().describe('Patterns of SPIFFE IDs that may use the address; refused on every listener.'),
+			operators: agents
+				.optional()
+				.describe('Patterns of SPIFFE IDs that may use the address; refused on every listener.'),
 		})
 		.optional()
 		.describe('The control API.'),
@@ -141,18 +235,25 @@ const limits = z.strictObject({
 	connections: z.number().int().positive().default(1024).describe('Open connections per listener.'),
 	connections_per_agent: z.number().int().positive().default(512).describe('Open connections per agent and listener.'),
 	requests_in_flight: z.number().int().positive().default(1024).describe('HTTP calls at once per listener.'),
-	handshakes_per_second: z.number().int().positive().default(1000).describe('New connections per second and listener, before identification.'),
-	handshake: duration.default(10_000).describe('Time for the TLS handshake, and for a session protocol to say what it wants.'),
+	handshakes_per_second: z
+		.number()
+		.int()
+		.positive()
+		.default(1000)
+		.describe('New connections per second and listener, before identification.'),
+	handshake: duration
+		.default(10_000)
+		.describe('Time for the TLS handshake, and for a session protocol to say what it wants.'),
 	header_bytes: size.default(32 * 1024).describe('Request line and header fields together.'),
 	head: duration.default(10_000).describe('Time for a whole head to arrive.'),
 	body: size.default(1024 ** 2).describe('Greatest body that policy is given.'),
 	body_idle: duration.default(120_000).describe('Time without a byte of a body, either way.'),
 	dial: duration.default(5_000).describe('Time to resolve, connect and finish TLS with an upstream.'),
-	answer: duration.default(300_000).describe('Time until an upstream\'s answer begins.'),
+	answer: duration.default(300_000).describe("Time until an upstream's answer begins."),
 	total: duration.default(0).describe('Greatest length of one HTTP call; 0 is none.'),
 	session: duration.default(0).describe('Greatest length of a session or tunnel; 0 is none.'),
 	session_idle: duration.default(0).describe('Time without a byte of a session or tunnel; 0 is none.'),
-	keep_alive: duration.default(60_000).describe('How long an agent\'s idle connection stays open.'),
+	keep_alive: duration.default(60_000).describe("How long an agent's idle connection stays open."),
 	upstream_keep_alive: duration.default(30_000).describe('How long an idle upstream connection is kept.'),
 	upstream_idle: z.number().int().nonnegative().default(64).describe('Idle connections kept per agent and upstream.'),
 });
@@ -162,12 +263,23 @@ export const schema = z.strictObject({
 	identity: identity.describe('Who Sallyport is, and by what agents are judged.'),
 	policy: policy.describe('What decides.'),
 	listeners: z.array(listener).min(1).describe('Where agents are accepted.'),
-	upstreams: z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]*$/), upstream).default({}).describe('Named destinations.'),
+	upstreams: z
+		.record(z.string().regex(/^[a-z0-9][a-z0-9_-]*$/), upstream)
+		.default({})
+		.describe('Named destinations.'),
 	audit: audit.prefault({}).describe('What is written down.'),
 	admin: admin.prefault({}).describe('Health, metrics and control.'),
 	limits: limits.prefault({}).describe('Every limit.'),
 	drain_timeout: duration.default(25_000).describe('How long calls in flight may go on after SIGTERM.'),
-	log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least important lines that are written.') }).prefault({}).describe('Sallyport\'s own log, on stderr.'),
+	log: z
+		.strictObject({
+			level: z
+				.enum(['debug', 'info', 'warn', 'error'])
+				.default('info')
+				.describe('The least important lines that are written.'),
+		})
+		.prefault({})
+		.describe("Sallyport's own log, on stderr."),
 });
 
 /** The configuration after validation: durations in milliseconds, sizes in bytes, secrets resolved, paths absolute. */

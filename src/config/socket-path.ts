@@ -22,7 +22,9 @@ export async function clearSocketPath(path: string): Promise<void> {
 			resolve(true);
 		});
 		// Nobody listens, or it cannot be told: bind would then fail on what is left.
-		probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'));
+		probe.once('error', (error: NodeJS.ErrnoException) =>
+			resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
+		);
 	});
 	if (alive) throw new Error(`another process listens on ${path}`);
 	unlinkSync(path);

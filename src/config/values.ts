@@ -63,13 +63,19 @@ export const trustDomain = z
 	.regex(/^[a-z0-9._-]+$/, 'a trust domain: lower-case letters, digits, dots, dashes and underscores');
 
 /** The grammar is checked by formats/spiffe-id; here only its shape, so that the schema stays plain. */
-export const spiffeIdText = z.string().max(2048).regex(/^spiffe:\/\/[a-z0-9._-]+(\/[A-Za-z0-9._-]+)+$/, 'a SPIFFE ID such as spiffe://example.org/agents/researcher');
+export const spiffeIdText = z
+	.string()
+	.max(2048)
+	.regex(/^spiffe:\/\/[a-z0-9._-]+(\/[A-Za-z0-9._-]+)+$/, 'a SPIFFE ID such as spiffe://example.org/agents/researcher');
 
 /** One segment may be `*`; the pattern may end in `/**`. */
 export const agentPattern = z
 	.string()
 	.max(2048)
-	.regex(/^spiffe:\/\/[a-z0-9._-]+(\/(\*|[A-Za-z0-9._-]+))*(\/\*\*)?$/, 'a pattern of SPIFFE IDs such as spiffe://example.org/agents/*');
+	.regex(
+		/^spiffe:\/\/[a-z0-9._-]+(\/(\*|[A-Za-z0-9._-]+))*(\/\*\*)?$/,
+		'a pattern of SPIFFE IDs such as spiffe://example.org/agents/*',
+	);
 
 /** A string that must not be shown. It was replaced by its value before validation. */
 export const secret = z.string().min(1);

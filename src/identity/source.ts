@@ -1,9 +1,10 @@
 import type { SecureContextOptions, TLSSocket, TlsOptions } from 'node:tls';
 import type { IdentityConfig } from '../config/schema.ts';
+import { type Watch, watchFiles } from '../config/watch.ts';
 import type { Identity } from '../model/agent.ts';
 import type { Refused } from '../model/cause.ts';
 import type { Clock } from '../model/ports.ts';
-import { readSvidFiles, WATCH_TIMES, type WatchTimes, watchFiles } from './files.ts';
+import { readSvidFiles } from './files.ts';
 import { Handshakes, judgeUpstream } from './handshake.ts';
 import type { When } from './path.ts';
 import type { SvidFacts } from './rules.ts';
@@ -21,8 +22,6 @@ export interface IdentityDeps {
 	readonly clock: Clock;
 	/** Told of every reload after the first load; for log, metrics and status. */
 	readonly report?: (reload: IdentityReload) => void;
-	/** How quickly changes are seen; for tests. */
-	readonly times?: WatchTimes;
 }
 
 /** Who Sallyport is, and by what its peers are judged. Reading it is synchronous and cheap. */
@@ -66,7 +65,7 @@ class FileSource implements IdentitySource {
 	#lastReload: IdentityReload | undefined;
 	#lastBroken: string | undefined;
 	#turn: Promise<unknown> = Promise.resolve();
-	#stop: () => void = () => {};
+	#watch: Watch | undefined;
 
 	constructor(config: IdentityConfig, deps: IdentityDeps) {
 		this.#config = config;
@@ -74,14 +73,15 @@ class FileSource implements IdentitySource {
 	}
 
 	async start(): Promise<void> {
-		const svid = await this.#read();
-		if ('broken' in svid) throw new Error(`identity: ${svid.broken}`);
-		this.#install(svid);
 		const { certificate, key, trust_bundle } = this.#config.svid.files;
-		const look = async (): Promise<void> => {
-			await this.reload();
-		};
-		this.#stop = watchFiles([certificate, key, trust_bundle], this.#deps.times ?? WATCH_TIMES, look);
+		// Watched first and read then, so that no change falls between.
+		this.#watch = await watchFiles([certificate, key, trust_bundle], () => void this.reload());
+		const svid = await this.#read();
+		if ('broken' in svid) {
+			this.close();
+			throw new Error(`identity: ${svid.broken}`);
+		}
+		this.#install(svid);
 	}
 
 	current(): Svid {
@@ -163,7 +163,7 @@ class FileSource implements IdentitySource {
 	}
 
 	close(): void {
-		this.#stop();
+		this.#watch?.close();
 		this.#listeners.clear();
 	}
 

@@ -35,40 +35,132 @@ interface Entry {
 const entry = (family: Family, means: string, remedy: string): Entry => ({ family, means, remedy });
 
 export const REFUSALS = {
-	no_rule: entry('denied', 'No rule of the policy allows this call.', 'Ask the policy author for an allow rule or a grant; `sallyport policy eval` shows what the policy sees.'),
-	denied_by_rule: entry('denied', 'A deny rule of the policy refuses this call.', 'The reasons name the rule; change the call, or the rule.'),
-	approval_required: entry('approval', 'The policy wants a person to approve this call first.', 'Have it approved, then send exactly the same call again.'),
-	phase_undefined: entry('denied', 'No policy bundle defines the package that judges this phase.', 'Define `package sallyport.connect` or `sallyport.request` in the policy.'),
-	policy_missing: entry('unavailable', 'No policy bundle is loaded for this agent.', 'Check `policy` in the configuration and `sallyport status`.'),
-	policy_error: entry('denied', 'The policy failed, or gave a malformed result.', 'The record holds the error; run `sallyport policy check` and `policy test`.'),
-	policy_exhausted: entry('denied', 'The policy needed more work than it is allowed.', 'Replace scans over data by look-ups, or raise the limit.'),
-	body_unreadable: entry('malformed', 'The policy reads the body, and the body cannot be given to it whole.', 'Send whole, uncompressed JSON within `limits.body`, or let the policy read `http.body_state`.'),
-	undecodable: entry('malformed', 'The call could be read in more than one way, or in none.', 'The detail names the rule that was broken; mend the client.'),
-	identity_missing: entry('unidentified', 'The caller showed no identity.', 'Present an X.509-SVID, or the token that was mounted for the agent.'),
-	identity_invalid: entry('unidentified', 'The caller showed an identity that breaks a rule or is not trusted.', 'The detail names the rule; check the SVID and the trust bundle.'),
-	identity_expired: entry('unidentified', 'The identity of the caller is no longer, or not yet, valid.', 'Renew the SVID; check the clocks.'),
-	listener_forbidden: entry('unidentified', 'This agent may not use this listener.', 'Add the agent to `agents` of the listener, or use another listener.'),
+	no_rule: entry(
+		'denied',
+		'No rule of the policy allows this call.',
+		'Ask the policy author for an allow rule or a grant; `sallyport policy eval` shows what the policy sees.',
+	),
+	denied_by_rule: entry(
+		'denied',
+		'A deny rule of the policy refuses this call.',
+		'The reasons name the rule; change the call, or the rule.',
+	),
+	approval_required: entry(
+		'approval',
+		'The policy wants a person to approve this call first.',
+		'Have it approved, then send exactly the same call again.',
+	),
+	phase_undefined: entry(
+		'denied',
+		'No policy bundle defines the package that judges this phase.',
+		'Define `package sallyport.connect` or `sallyport.request` in the policy.',
+	),
+	policy_missing: entry(
+		'unavailable',
+		'No policy bundle is loaded for this agent.',
+		'Check `policy` in the configuration and `sallyport status`.',
+	),
+	policy_error: entry(
+		'denied',
+		'The policy failed, or gave a malformed result.',
+		'The record holds the error; run `sallyport policy check` and `policy test`.',
+	),
+	policy_exhausted: entry(
+		'denied',
+		'The policy needed more work than it is allowed.',
+		'Replace scans over data by look-ups, or raise the limit.',
+	),
+	body_unreadable: entry(
+		'malformed',
+		'The policy reads the body, and the body cannot be given to it whole.',
+		'Send whole, uncompressed JSON within `limits.body`, or let the policy read `http.body_state`.',
+	),
+	undecodable: entry(
+		'malformed',
+		'The call could be read in more than one way, or in none.',
+		'The detail names the rule that was broken; mend the client.',
+	),
+	identity_missing: entry(
+		'unidentified',
+		'The caller showed no identity.',
+		'Present an X.509-SVID, or the token that was mounted for the agent.',
+	),
+	identity_invalid: entry(
+		'unidentified',
+		'The caller showed an identity that breaks a rule or is not trusted.',
+		'The detail names the rule; check the SVID and the trust bundle.',
+	),
+	identity_expired: entry(
+		'unidentified',
+		'The identity of the caller is no longer, or not yet, valid.',
+		'Renew the SVID; check the clocks.',
+	),
+	listener_forbidden: entry(
+		'unidentified',
+		'This agent may not use this listener.',
+		'Add the agent to `agents` of the listener, or use another listener.',
+	),
 	revoked: entry('unidentified', 'The access of this agent was revoked.', 'Ask the operator who revoked it.'),
-	address_forbidden: entry('denied', 'The target resolves to an address that may not be dialled.', 'Declare the target as an upstream if its address is meant.'),
-	name_unresolved: entry('upstream', 'The name of the target could not be resolved.', 'Check the name and the DNS of this host.'),
-	tunnel_to_inspected: entry('denied', 'A tunnel to an upstream whose calls are inspected would hide them.', 'Use the absolute form of the request, or set `tunnel: allow` on the upstream.'),
-	target_mismatch: entry('denied', 'What the call names as its target and where it would go do not agree.', 'Make host, scheme, SNI and target agree.'),
-	no_credential: entry('denied', 'The upstream has credentials, but none for this agent.', 'Add an entry to `credentials` of the upstream.'),
-	audit_unavailable: entry('unavailable', 'The decision could not be written down.', 'Free space in the audit directory or raise `audit.limit`; `sallyport status` shows the error.'),
-	limit_exceeded: entry('limit', 'A limit was passed.', 'The detail names the limit; send less, or raise it in the configuration.'),
+	address_forbidden: entry(
+		'denied',
+		'The target resolves to an address that may not be dialled.',
+		'Declare the target as an upstream if its address is meant.',
+	),
+	name_unresolved: entry(
+		'upstream',
+		'The name of the target could not be resolved.',
+		'Check the name and the DNS of this host.',
+	),
+	tunnel_to_inspected: entry(
+		'denied',
+		'A tunnel to an upstream whose calls are inspected would hide them.',
+		'Use the absolute form of the request, or set `tunnel: allow` on the upstream.',
+	),
+	target_mismatch: entry(
+		'denied',
+		'What the call names as its target and where it would go do not agree.',
+		'Make host, scheme, SNI and target agree.',
+	),
+	no_credential: entry(
+		'denied',
+		'The upstream has credentials, but none for this agent.',
+		'Add an entry to `credentials` of the upstream.',
+	),
+	audit_unavailable: entry(
+		'unavailable',
+		'The decision could not be written down.',
+		'Free space in the audit directory or raise `audit.limit`; `sallyport status` shows the error.',
+	),
+	limit_exceeded: entry(
+		'limit',
+		'A limit was passed.',
+		'The detail names the limit; send less, or raise it in the configuration.',
+	),
 	draining: entry('unavailable', 'Sallyport is stopping and takes no new calls.', 'Send the call again in a moment.'),
 } as const satisfies Record<string, Entry>;
 
 export const OUTCOMES = {
 	completed: entry('done', 'The call went through to its end.', ''),
-	upstream_unreachable: entry('upstream', 'No connection to the upstream could be opened.', 'Check that the upstream runs and that its address is right.'),
-	upstream_tls: entry('upstream', 'The TLS handshake with the upstream failed, or its certificate was refused.', 'Check `tls` of the upstream: trust bundle, server name, expected SPIFFE ID.'),
+	upstream_unreachable: entry(
+		'upstream',
+		'No connection to the upstream could be opened.',
+		'Check that the upstream runs and that its address is right.',
+	),
+	upstream_tls: entry(
+		'upstream',
+		'The TLS handshake with the upstream failed, or its certificate was refused.',
+		'Check `tls` of the upstream: trust bundle, server name, expected SPIFFE ID.',
+	),
 	upstream_timeout: entry('upstream', 'The upstream did not answer in time.', 'Check the upstream, or raise `limits`.'),
 	upstream_reset: entry('upstream', 'The upstream broke off in the middle.', 'Look at the log of the upstream.'),
 	agent_aborted: entry('ended', 'The agent closed the connection before the end.', ''),
 	session_expired: entry('ended', 'The session reached its greatest age, or its identity expired.', 'Connect again.'),
 	policy_changed: entry('ended', 'A new policy revision denies this open session.', 'Ask the policy author.'),
-	unknown: entry('ended', 'Sallyport stopped before it saw the end.', 'Ask the upstream what happened before you repeat the call.'),
+	unknown: entry(
+		'ended',
+		'Sallyport stopped before it saw the end.',
+		'Ask the upstream what happened before you repeat the call.',
+	),
 } as const satisfies Record<string, Entry>;
 
 export type Refusal = keyof typeof REFUSALS;

@@ -21,6 +21,13 @@ export interface Target {
 
 export function target(fields: Omit<Target, 'json'>): Target {
 	const { upstream, host, port, protocol, tls, sni } = fields;
-	const json = JSON.stringify({ ...(upstream === undefined ? {} : { name: upstream }), host, port, protocol, tls, ...(sni === undefined ? {} : { sni }) });
+	const json = JSON.stringify({
+		...(upstream === undefined ? {} : { name: upstream }),
+		host,
+		port,
+		protocol,
+		tls,
+		...(sni === undefined ? {} : { sni }),
+	});
 	return Object.freeze({ ...fields, json });
 }

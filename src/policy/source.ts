@@ -1,7 +1,7 @@
 import type { PolicyConfig } from '../config/schema.ts';
+import { type Watch, watchFiles } from '../config/watch.ts';
 import { compilePattern } from '../formats/spiffe-pattern.ts';
 import type { Clock, PolicySet, PolicySource } from '../model/ports.ts';
-
 import { BUILTINS } from './builtins/registry.ts';
 import type { Bundle } from './bundle.ts';
 import { BundleKeep } from './keep.ts';
@@ -9,7 +9,6 @@ import { type BundleConfig, bundleConfigs, readAny } from './locate.ts';
 import { type Environment, findOpa } from './opa.ts';
 import { type Problem, problem, problemsOf } from './problem.ts';
 import { type LoadedBundle, loadBundle, policySet } from './set.ts';
-import { type Watch, watchFiles } from './watch.ts';
 
 /** Loads policy bundles, watches their files, and swaps in what is good. */
 

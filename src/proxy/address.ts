@@ -24,17 +24,25 @@ const MAX_ADDRESSES = 16;
  * look-up cannot give another answer. Declared upstreams may have any address but Sallyport's own; undeclared
  * targets only public unicast ones, and one bad address among several spoils them all.
  */
-export async function resolveTarget(target: Target, dialled: { readonly host: string; readonly port: number }, own: OwnSockets): Promise<readonly Checked[] | Refused> {
+export async function resolveTarget(
+	target: Target,
+	dialled: { readonly host: string; readonly port: number },
+	own: OwnSockets,
+): Promise<readonly Checked[] | Refused> {
 	let found: LookupAddress[];
 	try {
 		found = await lookup(dialled.host, { all: true, order: 'verbatim' });
 	} catch (error) {
-		return refused('name_unresolved', `${dialled.host} could not be resolved (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
+		return refused(
+			'name_unresolved',
+			`${dialled.host} could not be resolved (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
+		);
 	}
 	const addresses = found.slice(0, MAX_ADDRESSES);
 	if (addresses.length === 0) return refused('name_unresolved', `${dialled.host} has no address`);
 	for (const { address } of addresses) {
-		if (isOwn(address, dialled.port, own)) return refused('address_forbidden', `${dialled.host} is a socket of Sallyport's own`);
+		if (isOwn(address, dialled.port, own))
+			return refused('address_forbidden', `${dialled.host} is a socket of Sallyport's own`);
 		if (target.upstream !== undefined) continue;
 		const why = forbiddenAddress(address);
 		if (why !== undefined) return refused('address_forbidden', `${dialled.host} has an address that is ${why}`);

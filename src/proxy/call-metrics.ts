@@ -16,7 +16,14 @@ export class CallMetrics {
 		this.#metrics = metrics;
 	}
 
-	decided(conn: Conn, target: Target, protocol: string, phase: Phase, verdict: 'allow' | 'ask' | 'deny', cause: Cause | undefined): void {
+	decided(
+		conn: Conn,
+		target: Target,
+		protocol: string,
+		phase: Phase,
+		verdict: 'allow' | 'ask' | 'deny',
+		cause: Cause | undefined,
+	): void {
 		const name = target.upstream ?? UNDECLARED;
 		const key = `${conn.listener} ${name} ${protocol} ${phase} ${verdict} ${cause ?? ''}`;
 		let child = this.#calls.get(key);

@@ -1,7 +1,7 @@
 import type { CallFacts, MaskedText, Phase, Section } from '../model/call.ts';
 import { type Cause, OUTCOMES, type Refusal, type Refused, refused } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
-import { Life } from '../model/life.ts';
+import type { Life } from '../model/life.ts';
 import type { AnyPermit } from '../model/permit.ts';
 import type { AgentPolicy, Clock, PolicySource, Recorder } from '../model/ports.ts';
 import type { Target } from '../model/target.ts';
@@ -133,14 +133,25 @@ export class Call {
 		const refusal = request.refused ?? (policy === undefined ? policyMissing(request.phase) : undefined);
 		if (refusal !== undefined || policy === undefined) {
 			this.#detail = refusal?.detail;
-			this.#settle({ decision: admission.refuse((refusal?.cause ?? 'policy_missing') as Refusal) }, { time, policy }, decided);
+			this.#settle(
+				{ decision: admission.refuse((refusal?.cause ?? 'policy_missing') as Refusal) },
+				{ time, policy },
+				decided,
+			);
 			return;
 		}
 		const input = this.#input(policy, request.phase, request.sections, time);
 		const verdict = policy.evaluate(request.phase, input.text);
 		metrics.evaluated(verdict.micros);
-		const candidate = { conn: request.conn, target: request.target, life: this.life, verdict, observe: request.observe };
-		const admitted = (result: Admitted<AnyPermit>): void => this.#settle(result, { time, policy, input, verdict }, decided);
+		const candidate = {
+			conn: request.conn,
+			target: request.target,
+			life: this.life,
+			verdict,
+			observe: request.observe,
+		};
+		const admitted = (result: Admitted<AnyPermit>): void =>
+			this.#settle(result, { time, policy, input, verdict }, decided);
 		if (request.permit === 'call') admission.call(candidate, admitted);
 		else admission.session(candidate, admitted);
 	}
@@ -156,12 +167,24 @@ export class Call {
 			} else if (decision.allowed && this.life.ended) {
 				// Ended while the record was written: nothing may be done under it any more.
 				const cause = this.life.cause ?? 'draining';
-				decision = { ...decision, allowed: false, cause: cause in OUTCOMES ? 'draining' : (cause as Refusal), reasons: [] };
+				decision = {
+					...decision,
+					allowed: false,
+					cause: cause in OUTCOMES ? 'draining' : (cause as Refusal),
+					reasons: [],
+				};
 			}
 			this.#decision = decision;
 			if (decision.allowed) this.#permit = admitted.permit;
 			this.#recordedAllowed = failure === undefined && admitted.decision.allowed;
-			this.#deps.metrics.decided(request.conn, request.target, request.call.protocol, request.phase, verdictOf(decision), decision.cause);
+			this.#deps.metrics.decided(
+				request.conn,
+				request.target,
+				request.call.protocol,
+				request.phase,
+				verdictOf(decision),
+				decision.cause,
+			);
 			decided(this);
 			if (this.#permit === undefined) this.end({ cause: decision.cause ?? 'no_rule' });
 		});
@@ -179,14 +202,24 @@ export class Call {
 		const input = this.#input(policy, 'response', sections, time);
 		const verdict = policy.evaluate('response', input.text);
 		this.#deps.metrics.evaluated(verdict.micros);
-		this.#deps.admission.answer({ conn: request.conn, target: request.target, life: this.life, verdict, observe: request.observe }, decision => {
-			this.#record('response', decision, { time, policy, input, verdict }, failure => {
-				const { allowed, cause, reasons } = decision;
-				this.#deps.metrics.decided(request.conn, request.target, request.call.protocol, 'response', verdictOf(decision), failure?.cause ?? cause);
-				if (failure !== undefined) judged(failure);
-				else judged(allowed ? undefined : refused(cause ?? 'no_rule', reasons[0]?.msg));
-			});
-		});
+		this.#deps.admission.answer(
+			{ conn: request.conn, target: request.target, life: this.life, verdict, observe: request.observe },
+			decision => {
+				this.#record('response', decision, { time, policy, input, verdict }, failure => {
+					const { allowed, cause, reasons } = decision;
+					this.#deps.metrics.decided(
+						request.conn,
+						request.target,
+						request.call.protocol,
+						'response',
+						verdictOf(decision),
+						failure?.cause ?? cause,
+					);
+					if (failure !== undefined) judged(failure);
+					else judged(allowed ? undefined : refused(cause ?? 'no_rule', reasons[0]?.msg));
+				});
+			},
+		);
 	}
 
 	/** Whether the policy in force now would still open this session; undefined when it would. */
@@ -194,7 +227,10 @@ export class Call {
 		const { request } = this;
 		const policy = this.#policy();
 		if (policy === undefined) return 'policy_changed';
-		const verdict = policy.evaluate(request.phase, this.#input(policy, request.phase, request.sections, this.#deps.clock.now()).text);
+		const verdict = policy.evaluate(
+			request.phase,
+			this.#input(policy, request.phase, request.sections, this.#deps.clock.now()).text,
+		);
 		const goesOn = verdict.verdict === 'allow' || (request.observe && verdict.completed);
 		return goesOn ? undefined : 'policy_changed';
 	}
@@ -266,4 +302,5 @@ interface Judged {
 	readonly verdict?: Verdict;
 }
 
-const verdictOf = (decision: Decision): 'allow' | 'ask' | 'deny' => (decision.allowed ? 'allow' : decision.cause === 'approval_required' ? 'ask' : 'deny');
+const verdictOf = (decision: Decision): 'allow' | 'ask' | 'deny' =>
+	decision.allowed ? 'allow' : decision.cause === 'approval_required' ? 'ask' : 'deny';

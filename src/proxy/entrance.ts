@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { ListenerConfig, Limits } from '../config/schema.ts';
+import type { Limits, ListenerConfig } from '../config/schema.ts';
 import type { Identity } from '../model/agent.ts';
 import type { Refused } from '../model/cause.ts';
 import type { RefusedConnection } from '../model/record.ts';
@@ -37,7 +37,10 @@ export class HttpEntrance implements Entrance {
 		this.#listener = config.name;
 		this.#as = recognition.as;
 		this.#refused = deps.refusedConnection;
-		this.#handshakes = wayOf(config) === 'mtls' ? new AgentHandshakes(recognition.tls, config.name, deps.limits.handshake, ['http/1.1']) : undefined;
+		this.#handshakes =
+			wayOf(config) === 'mtls'
+				? new AgentHandshakes(recognition.tls, config.name, deps.limits.handshake, ['http/1.1'])
+				: undefined;
 		this.#server = new HttpServer({ ...deps, token: recognition.token });
 	}
 
@@ -60,7 +63,12 @@ export class HttpEntrance implements Entrance {
 	}
 
 	#record(refusal: Refused, remote: string | undefined): void {
-		this.#refused({ listener: this.#listener, cause: refusal.cause, detail: refusal.detail ?? '', remote: remote ?? '' });
+		this.#refused({
+			listener: this.#listener,
+			cause: refusal.cause,
+			detail: refusal.detail ?? '',
+			remote: remote ?? '',
+		});
 	}
 
 	renew(): void {
@@ -107,13 +115,20 @@ export class SessionEntrance implements Entrance {
 		this.#as = recognition.as;
 		const handshakes = (alpn: readonly string[] | undefined): AgentHandshakes => {
 			const key = alpn?.join(' ') ?? '';
-			const made = this.#handshakes.get(key) ?? new AgentHandshakes(recognition.tls, config.name, limits.handshake, alpn);
+			const made =
+				this.#handshakes.get(key) ?? new AgentHandshakes(recognition.tls, config.name, limits.handshake, alpn);
 			this.#handshakes.set(key, made);
 			return made;
 		};
 		this.#door = new SessionDoor(
 			protocol,
-			{ address: authorityText(upstream.target.host, upstream.target.port), authenticate: way, upstreamTls: upstream.config.tls !== undefined, credential: identity => deps.credential(identity), maxBuffered: deps.maxBuffered },
+			{
+				address: authorityText(upstream.target.host, upstream.target.port),
+				authenticate: way,
+				upstreamTls: upstream.config.tls !== undefined,
+				credential: identity => deps.credential(identity),
+				maxBuffered: deps.maxBuffered,
+			},
 			{
 				startAgentTls: (socket, unread, alpn, done) =>
 					handshakes(alpn).accept(socket, unread, result => {
@@ -126,23 +141,49 @@ export class SessionEntrance implements Entrance {
 						else if ('cause' in result.identity) done({ ...result.identity, socket: result.socket });
 						else done({ socket: result.socket, identity: result.identity, ...agreed });
 					}),
-				authenticate: (username, password) => recognition.token?.(username, password) ?? { cause: 'identity_invalid', detail: 'no token is taken here' },
-				makeConn: identity => deps.mayUse(identity) ?? (deps.draining() ? { cause: 'draining' } : connections.identified(identity, upstream.target)),
+				authenticate: (username, password) =>
+					recognition.token?.(username, password) ?? { cause: 'identity_invalid', detail: 'no token is taken here' },
+				makeConn: identity =>
+					deps.mayUse(identity) ??
+					(deps.draining() ? { cause: 'draining' } : connections.identified(identity, upstream.target)),
 				decide: (conn, call, sections, done) =>
-					deps.calls.decide({ conn, target: upstream.target, phase: 'connect', call, sections, permit: 'session', observe: deps.observe }, decided => {
-						const { decision, permit } = decided;
-						if (decision === undefined) return;
-						done({
-							decision,
-							...(permit?.kind === 'session' ? { permit } : {}),
-							finish: ({ cause, bytesSent, bytesReceived, rows, error }) =>
-								decided.end({ cause, sent: bytesSent, received: bytesReceived, ...(rows === undefined ? {} : { rows }), ...(error === undefined ? {} : { error }) }),
-						});
-					}),
+					deps.calls.decide(
+						{
+							conn,
+							target: upstream.target,
+							phase: 'connect',
+							call,
+							sections,
+							permit: 'session',
+							observe: deps.observe,
+						},
+						decided => {
+							const { decision, permit } = decided;
+							if (decision === undefined) return;
+							done({
+								decision,
+								...(permit?.kind === 'session' ? { permit } : {}),
+								finish: ({ cause, bytesSent, bytesReceived, rows, error }) =>
+									decided.end({
+										cause,
+										sent: bytesSent,
+										received: bytesReceived,
+										...(rows === undefined ? {} : { rows }),
+										...(error === undefined ? {} : { error }),
+									}),
+							});
+						},
+					),
 				dial: (permit, done) => deps.dialler.dial(permit, done),
 				startUpstreamTls: (permit, socket, alpn, done) => deps.dialler.secure(permit, socket, alpn, done),
 				refused: (refusal, conn, socket) =>
-					deps.refusedConnection({ listener: config.name, cause: refusal.cause, detail: refusal.detail ?? '', remote: socket.remoteAddress ?? '', ...(conn === undefined ? {} : { claimed: conn.identity.agent.id }) }),
+					deps.refusedConnection({
+						listener: config.name,
+						cause: refusal.cause,
+						detail: refusal.detail ?? '',
+						remote: socket.remoteAddress ?? '',
+						...(conn === undefined ? {} : { claimed: conn.identity.agent.id }),
+					}),
 				over: conn => {
 					if (conn !== undefined) connections.gone(conn);
 				},

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
 import type { Config, ListenerConfig } from '../config/schema.ts';
+import { compileListenerRules } from '../identity/listener-rules.ts';
 import type { Identity } from '../model/agent.ts';
 import type { Cause, Refused } from '../model/cause.ts';
 import type { Clock, Recorder } from '../model/ports.ts';
-import { compileListenerRules } from '../identity/listener-rules.ts';
 import { httpSections } from '../protocols/http/section.ts';
 import { sessionProtocol } from '../protocols/registry.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -59,7 +59,7 @@ const LAST_WORDS = 500;
 const MAX_BUFFERED = 1024 * 1024;
 
 /** All listeners and what is behind them. A new configuration swaps what new connections get; open ones go on as they were. */
-export class Proxy {
+export class SidecarProxy {
 	readonly #deps: ProxyDeps;
 	readonly #listeners = new Map<string, Listener>();
 	/** Of configurations before, while they still have connections. */
@@ -79,11 +79,17 @@ export class Proxy {
 		try {
 			for (const listener of config.listeners) {
 				const there = this.#listeners.get(listener.name);
-				const connections = there?.connections ?? new Connections(listener.name, open => this.#deps.metrics.connections.set({ listener: listener.name }, open));
+				const connections =
+					there?.connections ??
+					new Connections(listener.name, open => this.#deps.metrics.connections.set({ listener: listener.name }, open));
 				const entrance = this.#makeEntrance(listener, setup, connections);
 				if (there !== undefined && sameAddress(there.config, listener)) kept.set(there, { config: listener, entrance });
 				else {
-					const made = new Listener(listener, { connections, entrance, rate: config.limits.handshakes_per_second, limits: limitsOf(listener, config) }, (refusal, socket) => this.#refuseSocket(listener.name, refusal, socket.remoteAddress));
+					const made = new Listener(
+						listener,
+						{ connections, entrance, rate: config.limits.handshakes_per_second, limits: limitsOf(listener, config) },
+						(refusal, socket) => this.#refuseSocket(listener.name, refusal, socket.remoteAddress),
+					);
 					await made.listen();
 					fresh.set(listener.name, made);
 				}
@@ -97,9 +103,15 @@ export class Proxy {
 		}
 		const before = this.#setup;
 		this.#setup = setup;
-		for (const [listener, { config: changed, entrance }] of kept) listener.change(changed, { entrance, rate: config.limits.handshakes_per_second, limits: limitsOf(changed, config) });
+		for (const [listener, { config: changed, entrance }] of kept)
+			listener.change(changed, {
+				entrance,
+				rate: config.limits.handshakes_per_second,
+				limits: limitsOf(changed, config),
+			});
 		for (const listener of this.#listeners.values()) if (!kept.has(listener)) listener.drain();
-		for (const name of [...this.#listeners.keys()]) if (!config.listeners.some(listener => listener.name === name)) this.#listeners.delete(name);
+		for (const name of [...this.#listeners.keys()])
+			if (!config.listeners.some(listener => listener.name === name)) this.#listeners.delete(name);
 		for (const [name, listener] of fresh) this.#listeners.set(name, listener);
 		if (before !== undefined) {
 			this.#old.add(before);
@@ -126,7 +138,12 @@ export class Proxy {
 	listeners(): readonly { readonly name: string; readonly address: string; readonly connections: number }[] {
 		return [...this.#listeners.values()].map(listener => {
 			const { bound } = listener;
-			const address = bound === undefined ? '' : 'path' in bound ? `unix:${bound.path}` : `${bound.address.includes(':') ? `[${bound.address}]` : bound.address}:${bound.port}`;
+			const address =
+				bound === undefined
+					? ''
+					: 'path' in bound
+						? `unix:${bound.path}`
+						: `${bound.address.includes(':') ? `[${bound.address}]` : bound.address}:${bound.port}`;
 			return { name: listener.name, address, connections: listener.connections.size };
 		});
 	}
@@ -171,7 +188,8 @@ export class Proxy {
 		const { identity, metrics } = this.#deps;
 		const router = new Router(config);
 		const bundles = new Map<string, string>();
-		for (const [name, { tls }] of Object.entries(config.upstreams)) if (tls?.trust_bundle !== undefined) bundles.set(name, readFileSync(tls.trust_bundle, 'utf8'));
+		for (const [name, { tls }] of Object.entries(config.upstreams))
+			if (tls?.trust_bundle !== undefined) bundles.set(name, readFileSync(tls.trust_bundle, 'utf8'));
 		const contexts = new UpstreamContexts({
 			upstream: name => router.upstream(name),
 			svid: () => identity.clientTlsOptions(),
@@ -192,7 +210,14 @@ export class Proxy {
 			maxHeader: config.limits.header_bytes,
 			count: by => (by === 1 ? metrics.upstreamConnections.inc() : metrics.upstreamConnections.dec()),
 		});
-		return { config, router, contexts, dialler, pool, tunnels: new Tunnels({ session: config.limits.session, sessionIdle: config.limits.session_idle }) };
+		return {
+			config,
+			router,
+			contexts,
+			dialler,
+			pool,
+			tunnels: new Tunnels({ session: config.limits.session, sessionIdle: config.limits.session_idle }),
+		};
 	}
 
 	#makeEntrance(listener: ListenerConfig, setup: Setup, connections: Connections): Entrance {
@@ -201,15 +226,24 @@ export class Proxy {
 		const recognition: Recognition = {
 			tls: identity,
 			token: this.#deps.token(listener.name),
-			as: typeof listener.authenticate === 'object' && 'as' in listener.authenticate ? this.#deps.agentOf(listener.authenticate.as) : undefined,
+			as:
+				typeof listener.authenticate === 'object' && 'as' in listener.authenticate
+					? this.#deps.agentOf(listener.authenticate.as)
+					: undefined,
 		};
-		const observes = (upstream: Upstream | undefined): boolean => (upstream?.config.mode ?? config.policy.mode) === 'observe';
+		const observes = (upstream: Upstream | undefined): boolean =>
+			(upstream?.config.mode ?? config.policy.mode) === 'observe';
 		const common = {
 			connections,
 			calls,
 			dialler,
 			limits: config.limits,
-			mayUse: compileListenerRules({ agents: listener.agents, trustDomain: config.identity.trust_domain, operators: config.admin.control?.operators, ownId: () => identity.ownId() }),
+			mayUse: compileListenerRules({
+				agents: listener.agents,
+				trustDomain: config.identity.trust_domain,
+				operators: config.admin.control?.operators,
+				ownId: () => identity.ownId(),
+			}),
 			refusedConnection: (record: Parameters<Recorder['refusedConnection']>[0]): void => {
 				metrics.refusedConnections.inc({ listener: record.listener, cause: record.cause });
 				recorder.refusedConnection(record);
@@ -220,7 +254,13 @@ export class Proxy {
 		const upstream = listener.upstream === undefined ? undefined : router.upstream(listener.upstream);
 		const protocol = upstream === undefined ? undefined : sessionProtocol(upstream.config.protocol);
 		if (upstream !== undefined && protocol !== undefined) {
-			return new SessionEntrance(listener, recognition, protocol, { ...common, upstream, observe: observes(upstream), maxBuffered: MAX_BUFFERED, credential: credentialsOf(upstream.config) });
+			return new SessionEntrance(listener, recognition, protocol, {
+				...common,
+				upstream,
+				observe: observes(upstream),
+				maxBuffered: MAX_BUFFERED,
+				credential: credentialsOf(upstream.config),
+			});
 		}
 		const http: HttpDeps = {
 			calls,
@@ -231,16 +271,30 @@ export class Proxy {
 			observes,
 			droppedTrailers: () => metrics.droppedTrailers.inc(),
 		};
-		return new HttpEntrance(listener, recognition, { ...http, ...common, tunnels, listener: listener.name, door: listener.upstream });
+		return new HttpEntrance(listener, recognition, {
+			...http,
+			...common,
+			tunnels,
+			listener: listener.name,
+			door: listener.upstream,
+		});
 	}
 
 	#refuseSocket(listener: string, refusal: Refused, remote: string | undefined): void {
 		this.#deps.metrics.refusedConnections.inc({ listener, cause: refusal.cause });
-		this.#deps.recorder.refusedConnection({ listener, cause: refusal.cause, detail: refusal.detail ?? '', remote: remote ?? '' });
+		this.#deps.recorder.refusedConnection({
+			listener,
+			cause: refusal.cause,
+			detail: refusal.detail ?? '',
+			remote: remote ?? '',
+		});
 	}
 }
 
-const limitsOf = (listener: ListenerConfig, { limits }: Config) => ({ connections: listener.connections ?? limits.connections, connectionsPerAgent: limits.connections_per_agent });
+const limitsOf = (listener: ListenerConfig, { limits }: Config) => ({
+	connections: listener.connections ?? limits.connections,
+	connectionsPerAgent: limits.connections_per_agent,
+});
 
-const sameAddress = (one: ListenerConfig, other: ListenerConfig): boolean => JSON.stringify([one.address, one.mode]) === JSON.stringify([other.address, other.mode]);
-
+const sameAddress = (one: ListenerConfig, other: ListenerConfig): boolean =>
+	JSON.stringify([one.address, one.mode]) === JSON.stringify([other.address, other.mode]);

@@ -44,13 +44,21 @@ export class Router {
 			const made: Upstream = Object.freeze({
 				name,
 				config: upstream,
-				target: target({ upstream: name, host, port: address.port, protocol, tls: tls !== undefined, ...(sni === undefined ? {} : { sni }) }),
+				target: target({
+					upstream: name,
+					host,
+					port: address.port,
+					protocol,
+					tls: tls !== undefined,
+					...(sni === undefined ? {} : { sni }),
+				}),
 				// What is inside a tunnel is the agent's: Sallyport speaks no TLS of its own there.
 				tunnel: target({ upstream: name, host, port: address.port, protocol: 'tunnel', tls: false }),
 				authority: authorityText(host, address.port, tls === undefined ? 'http' : 'https'),
 			});
 			this.#upstreams.set(name, made);
-			for (const other of upstream.hosts ?? [address.host]) this.#places.set(`${other.toLowerCase()}:${address.port}`, made);
+			for (const other of upstream.hosts ?? [address.host])
+				this.#places.set(`${other.toLowerCase()}:${address.port}`, made);
 		}
 	}
 
@@ -67,11 +75,22 @@ export class Router {
 			if (secure?.config.tls !== undefined) upstream = secure;
 		}
 		if (upstream === undefined) {
-			return { target: target({ host, port, protocol: 'http', tls: scheme === 'https', ...(scheme === 'https' ? { sni: host } : {}) }) };
+			return {
+				target: target({
+					host,
+					port,
+					protocol: 'http',
+					tls: scheme === 'https',
+					...(scheme === 'https' ? { sni: host } : {}),
+				}),
+			};
 		}
-		if (upstream.config.protocol !== 'http') return { mismatch: `the upstream ${upstream.name} speaks ${upstream.config.protocol}, not http` };
-		if (scheme === 'http' && upstream.config.tls !== undefined && !upstream.config.upgrade) return { mismatch: `http:// to the upstream ${upstream.name}, which has tls, without \`upgrade\`` };
-		if (scheme === 'https' && upstream.config.tls === undefined) return { mismatch: `https:// to the upstream ${upstream.name}, which has no tls` };
+		if (upstream.config.protocol !== 'http')
+			return { mismatch: `the upstream ${upstream.name} speaks ${upstream.config.protocol}, not http` };
+		if (scheme === 'http' && upstream.config.tls !== undefined && !upstream.config.upgrade)
+			return { mismatch: `http:// to the upstream ${upstream.name}, which has tls, without \`upgrade\`` };
+		if (scheme === 'https' && upstream.config.tls === undefined)
+			return { mismatch: `https:// to the upstream ${upstream.name}, which has no tls` };
 		return { target: upstream.target, upstream };
 	}
 

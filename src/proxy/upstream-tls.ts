@@ -57,7 +57,10 @@ export class UpstreamContexts {
 		let context = this.#contexts.get(key);
 		if (context === undefined) {
 			// A SPIFFE ID is judged by the own trust bundle unless another is named, a host name by the system's roots.
-			const named = upstream === undefined ? undefined : this.#deps.trustBundle(upstream.name)?.split(/(?<=-----END CERTIFICATE-----)/);
+			const named =
+				upstream === undefined
+					? undefined
+					: this.#deps.trustBundle(upstream.name)?.split(/(?<=-----END CERTIFICATE-----)/);
 			const ca = named ?? (upstream?.config.tls?.spiffe_id === undefined ? undefined : this.#deps.trustAnchors());
 			context = createSecureContext({
 				minVersion: 'TLSv1.2',

@@ -4,5 +4,13 @@ import { destination, type Logger, pino } from 'pino';
 export type Log = Logger;
 
 export function createLog(level: string): Log {
-	return pino({ level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"`, formatters: { level: label => ({ level: label }) } }, destination({ fd: 2, sync: true }));
+	return pino(
+		{
+			level,
+			base: null,
+			timestamp: () => `,"time":"${new Date().toISOString()}"`,
+			formatters: { level: label => ({ level: label }) },
+		},
+		destination({ fd: 2, sync: true }),
+	);
 }

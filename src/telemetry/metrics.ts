@@ -19,23 +19,94 @@ export function createMetrics(version: string) {
 	const registers = [registry];
 	collectDefaultMetrics({ register: registry });
 	const metrics = {
-		calls: new Counter({ name: 'sallyport_calls_total', help: 'Calls that were decided, by verdict and cause.', labelNames: ['listener', 'target', 'protocol', 'phase', 'verdict', 'cause'], registers }),
-		outcomes: new Counter({ name: 'sallyport_outcomes_total', help: 'Permitted calls that ended, by cause.', labelNames: ['listener', 'target', 'protocol', 'cause'], registers }),
-		duration: new Histogram({ name: 'sallyport_call_duration_seconds', help: 'From the arrival of a permitted call to its end.', labelNames: ['listener', 'protocol'], buckets: SECONDS, registers }),
-		evaluation: new Histogram({ name: 'sallyport_policy_evaluation_seconds', help: 'Time in WebAssembly for one evaluation.', buckets: MICROS, registers }),
-		connections: new Gauge({ name: 'sallyport_connections', help: 'Open connections of agents.', labelNames: ['listener'], registers }),
-		refusedConnections: new Counter({ name: 'sallyport_refused_connections_total', help: 'Connections refused before a call, by cause.', labelNames: ['listener', 'cause'], registers }),
-		callsOpen: new Gauge({ name: 'sallyport_calls_open', help: 'Calls, sessions and tunnels that are under way.', registers }),
-		upstreamConnections: new Gauge({ name: 'sallyport_upstream_connections', help: 'Open connections to upstreams of HTTP calls.', registers }),
-		droppedTrailers: new Counter({ name: 'sallyport_dropped_trailers_total', help: 'Request trailers that were not forwarded.', registers }),
-		svidNotAfter: new Gauge({ name: 'sallyport_svid_not_after_timestamp_seconds', help: 'When the SVID in use expires.', registers }),
-		reloadLastSuccess: new Gauge({ name: 'sallyport_reload_last_success', help: '1 if the last reload of the part was taken, else 0.', labelNames: ['part'], registers }),
-		policyInfo: new Gauge({ name: 'sallyport_policy_info', help: 'The active revision of each policy bundle.', labelNames: ['bundle', 'revision'], registers }),
+		calls: new Counter({
+			name: 'sallyport_calls_total',
+			help: 'Calls that were decided, by verdict and cause.',
+			labelNames: ['listener', 'target', 'protocol', 'phase', 'verdict', 'cause'],
+			registers,
+		}),
+		outcomes: new Counter({
+			name: 'sallyport_outcomes_total',
+			help: 'Permitted calls that ended, by cause.',
+			labelNames: ['listener', 'target', 'protocol', 'cause'],
+			registers,
+		}),
+		duration: new Histogram({
+			name: 'sallyport_call_duration_seconds',
+			help: 'From the arrival of a permitted call to its end.',
+			labelNames: ['listener', 'protocol'],
+			buckets: SECONDS,
+			registers,
+		}),
+		evaluation: new Histogram({
+			name: 'sallyport_policy_evaluation_seconds',
+			help: 'Time in WebAssembly for one evaluation.',
+			buckets: MICROS,
+			registers,
+		}),
+		connections: new Gauge({
+			name: 'sallyport_connections',
+			help: 'Open connections of agents.',
+			labelNames: ['listener'],
+			registers,
+		}),
+		refusedConnections: new Counter({
+			name: 'sallyport_refused_connections_total',
+			help: 'Connections refused before a call, by cause.',
+			labelNames: ['listener', 'cause'],
+			registers,
+		}),
+		callsOpen: new Gauge({
+			name: 'sallyport_calls_open',
+			help: 'Calls, sessions and tunnels that are under way.',
+			registers,
+		}),
+		upstreamConnections: new Gauge({
+			name: 'sallyport_upstream_connections',
+			help: 'Open connections to upstreams of HTTP calls.',
+			registers,
+		}),
+		droppedTrailers: new Counter({
+			name: 'sallyport_dropped_trailers_total',
+			help: 'Request trailers that were not forwarded.',
+			registers,
+		}),
+		svidNotAfter: new Gauge({
+			name: 'sallyport_svid_not_after_timestamp_seconds',
+			help: 'When the SVID in use expires.',
+			registers,
+		}),
+		reloadLastSuccess: new Gauge({
+			name: 'sallyport_reload_last_success',
+			help: '1 if the last reload of the part was taken, else 0.',
+			labelNames: ['part'],
+			registers,
+		}),
+		policyInfo: new Gauge({
+			name: 'sallyport_policy_info',
+			help: 'The active revision of each policy bundle.',
+			labelNames: ['bundle', 'revision'],
+			registers,
+		}),
 		observe: new Gauge({ name: 'sallyport_observe', help: '1 while policy.mode is observe.', registers }),
 		spoolBytes: new Gauge({ name: 'sallyport_audit_spool_bytes', help: 'Size of the audit directory.', registers }),
-		oldestUnsent: new Gauge({ name: 'sallyport_audit_oldest_unsent_timestamp_seconds', help: 'Time of the oldest record that a sink has not taken; 0 when it has all.', labelNames: ['sink'], registers }),
-		unrecorded: new Counter({ name: 'sallyport_audit_unrecorded_total', help: 'Records that could not be written.', registers }),
-		buildInfo: new Gauge({ name: 'sallyport_build_info', help: 'Version of Sallyport and of Node.', labelNames: ['version', 'node'], registers }),
+		oldestUnsent: new Gauge({
+			name: 'sallyport_audit_oldest_unsent_timestamp_seconds',
+			help: 'Time of the oldest record that a sink has not taken; 0 when it has all.',
+			labelNames: ['sink'],
+			registers,
+		}),
+		unrecorded: new Counter({
+			name: 'sallyport_audit_unrecorded_total',
+			help: 'Records that could not be written.',
+			registers,
+		}),
+		buildInfo: new Gauge({
+			name: 'sallyport_build_info',
+			help: 'Version of Sallyport and of Node.',
+			labelNames: ['version', 'node'],
+			registers,
+		}),
 	};
 	metrics.buildInfo.set({ version, node: process.version }, 1);
 	return { ...metrics, registry };

@@ -115,7 +115,7 @@ test('what is kept during an outage is bounded, and counted beyond that', async 
 	await audit.maintain();
 	const records = await recordsOf(directory);
 	const kept = records.filter(({ type }) => type === 'outcome').length;
-	const lost = records.find(({ type }) => type === 'gap')?.gap?.lost.outcome;
+	const lost = records.find(({ type }) => type === 'gap')?.gap?.lost?.outcome;
 	assert.equal(kept, 16_384);
 	assert.equal(kept + (lost ?? 0), 34_000);
 	assert.equal((await verifyDirectory(directory)).fault, undefined);

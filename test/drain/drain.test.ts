@@ -23,8 +23,14 @@ test('SIGTERM with nothing open ends at once, whatever drain_timeout is', async 
 test('SIGTERM lets a call in flight finish, refuses new ones, and turns unready', async t => {
 	const workspace = makeWorkspace(t);
 	let finish = (): void => {};
-	const upstream = await startUpstream(t, { answer: (_request, response) => { finish = () => response.end('late'); } });
-	const sallyport = await startSallyport(t, workspace, { config: { upstreams: { crm: { address: upstream.address, hosts: ['crm.test'], protocol: 'http' } } } });
+	const upstream = await startUpstream(t, {
+		answer: (_request, response) => {
+			finish = () => response.end('late');
+		},
+	});
+	const sallyport = await startSallyport(t, workspace, {
+		config: { upstreams: { crm: { address: upstream.address, hosts: ['crm.test'], protocol: 'http' } } },
+	});
 	const proxy = throughProxy(workspace, sallyport.address('egress'), workspace.agent('a'));
 	const call = curl([...proxy, `http://crm.test:${upstream.port}/`]);
 	await upstream.request(1);
@@ -40,7 +46,10 @@ test('what is still open after drain_timeout is ended, and its outcome says drai
 	const workspace = makeWorkspace(t);
 	const echo = await startEcho(t);
 	const sallyport = await startSallyport(t, workspace, {
-		config: { drain_timeout: '300ms', upstreams: { opaque: { address: echo.address, hosts: ['opaque.test'], protocol: 'tcp' } } },
+		config: {
+			drain_timeout: '300ms',
+			upstreams: { opaque: { address: echo.address, hosts: ['opaque.test'], protocol: 'tcp' } },
+		},
 	});
 	const tunnel = await openWire(t, sallyport.address('egress'), { agent: workspace.agent('a') });
 	tunnel.send(`CONNECT opaque.test:${echo.port} HTTP/1.1\r\nHost: opaque.test:${echo.port}\r\n\r\n`);

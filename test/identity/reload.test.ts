@@ -38,7 +38,7 @@ interface Opened {
 	count(): number;
 }
 
-async function open(t: TestContext, at: string, poll = 60_000, trustDomain = 'example.org'): Promise<Opened> {
+async function open(t: TestContext, at: string, trustDomain = 'example.org'): Promise<Opened> {
 	const seen: IdentityReload[] = [];
 	const waiting: ((reload: IdentityReload) => void)[] = [];
 	let count = 0;
@@ -47,7 +47,6 @@ async function open(t: TestContext, at: string, poll = 60_000, trustDomain = 'ex
 		{ trust_domain: trustDomain, svid: { files }, clock_skew: 0 },
 		{
 			clock: { now: () => NOW },
-			times: { debounce: 20, poll },
 			report: reload => {
 				count += 1;
 				const waiter = waiting.shift();
@@ -83,7 +82,7 @@ test('what is there at the start is taken, and says what it is', async t => {
 test('nothing starts on a broken pair, and the message says what is broken but shows no key', async t => {
 	const at = await folder(t);
 	const svid = own();
-	const starts = (trustDomain?: string) => open(t, at, 60_000, trustDomain);
+	const starts = (trustDomain?: string) => open(t, at, trustDomain);
 	await assert.rejects(starts(), /ENOENT.*tls\.crt|ENOENT.*tls\.key|ENOENT.*ca\.crt/);
 	await write(at, svid, root, own().key);
 	await assert.rejects(starts(), /key: it does not belong to the certificate/);
@@ -202,7 +201,7 @@ test('what no watch hears of is found by the poll: a link further up', async t =
 	await write(join(at, 'a', 'x'), own());
 	await write(join(at, 'b', 'x'), own());
 	await symlink('a', join(at, 'link'));
-	const { source, next } = await open(t, join(at, 'link', 'x'), 50);
+	const { source, next } = await open(t, join(at, 'link', 'x'));
 	const before = source.current();
 	await symlink('b', join(at, 'next'));
 	await rename(join(at, 'next'), join(at, 'link'));

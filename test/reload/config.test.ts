@@ -12,7 +12,9 @@ test('SIGHUP puts a changed configuration into force without closing listeners; 
 	const workspace = makeWorkspace(t);
 	const first = await startUpstream(t, { answer: (_request, response) => response.end('first') });
 	const second = await startUpstream(t, { answer: (_request, response) => response.end('second') });
-	const upstreams = (port: number): unknown => ({ crm: { address: `127.0.0.1:${port}`, hosts: ['crm.test'], protocol: 'http' } });
+	const upstreams = (port: number): unknown => ({
+		crm: { address: `127.0.0.1:${port}`, hosts: ['crm.test'], protocol: 'http' },
+	});
 	const sallyport = await startSallyport(t, workspace, { config: { upstreams: upstreams(first.port) } });
 	const file = workspace.path('sallyport.yaml');
 	const before = parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
@@ -26,11 +28,20 @@ test('SIGHUP puts a changed configuration into force without closing listeners; 
 	// The place of before is undeclared now, and loopback is not for undeclared targets.
 	assert.equal((await curl([...proxy, `http://crm.test:${first.port}/`])).status, 502);
 
-	workspace.write('sallyport.yaml', stringify({ ...before, upstreams: { crm: { address: 'nowhere', protocol: 'http' } } }));
+	workspace.write(
+		'sallyport.yaml',
+		stringify({ ...before, upstreams: { crm: { address: 'nowhere', protocol: 'http' } } }),
+	);
 	sallyport.signal('SIGHUP');
-	const refused = await sallyport.waitForLog(line => String(line.msg).startsWith('the configuration was not taken'), 'the refusal');
+	const refused = await sallyport.waitForLog(
+		line => String(line.msg).startsWith('the configuration was not taken'),
+		'the refusal',
+	);
 	assert.match(JSON.stringify(refused['problems']), /"path":"upstreams\.crm\.address"/);
-	await until(async () => /sallyport_reload_last_success\{part="config"\} 0/.test(await sallyport.metrics()), 'the metric');
+	await until(
+		async () => /sallyport_reload_last_success\{part="config"\} 0/.test(await sallyport.metrics()),
+		'the metric',
+	);
 	assert.equal((await curl([...proxy, `http://crm.test:${second.port}/`])).body, 'second');
 	assert.equal((await curl([`http://${sallyport.health()}/readyz`])).status, 200);
 });
@@ -48,7 +59,15 @@ test('a reload adds and removes listeners, and leaves all as it was when a socke
 	sallyport.signal('SIGHUP');
 	await sallyport.waitForLog(line => line.msg === 'listening' && line['listener'] === 'crm', 'the new listener');
 	const agent = workspace.agent('a');
-	const atDoor = ['--cacert', workspace.ca, '--cert', agent.certificate, '--key', agent.key, `https://${sallyport.address('crm')}/x`];
+	const atDoor = [
+		'--cacert',
+		workspace.ca,
+		'--cert',
+		agent.certificate,
+		'--key',
+		agent.key,
+		`https://${sallyport.address('crm')}/x`,
+	];
 	assert.equal((await curl(atDoor)).status, 200);
 
 	const taken = { name: 'taken', address: upstream.address, upstream: 'crm' };

@@ -34,12 +34,20 @@ test('a good edit is live within a second, a bad one keeps the old and says wher
 
 	const edited = performance.now();
 	workspace.write('policies/request.rego', 'package sallyport.request\n\nallow if input.http.path in {"/a", "/b"}\n');
-	await sallyport.waitForLog(line => line.msg === 'policy is in force' && sallyport.log().filter(other => other.msg === 'policy is in force').length === 2, 'the new policy');
+	await sallyport.waitForLog(
+		line =>
+			line.msg === 'policy is in force' &&
+			sallyport.log().filter(other => other.msg === 'policy is in force').length === 2,
+		'the new policy',
+	);
 	assert.ok(performance.now() - edited < 1000, `live after ${performance.now() - edited} ms`);
 	assert.equal((await curl(b)).status, 200);
 
 	workspace.write('policies/request.rego', 'package sallyport.request\n\nallow if input.http.path = = "/a"\n');
-	const failed = await sallyport.waitForLog(line => String(line.msg).startsWith('the new policy was not taken'), 'the refusal');
+	const failed = await sallyport.waitForLog(
+		line => String(line.msg).startsWith('the new policy was not taken'),
+		'the refusal',
+	);
 	assert.match(JSON.stringify(failed['problems']), /request\.rego:3/);
 	assert.equal((await curl(b)).status, 200);
 	assert.match(await sallyport.metrics(), /sallyport_reload_last_success\{part="policy"\} 0/);
@@ -47,7 +55,10 @@ test('a good edit is live within a second, a bad one keeps the old and says wher
 	workspace.write('policies/request.rego', 'package sallyport.request\n\nallow := true\n');
 	workspace.write('policies/connect.rego', 'package sallyport.connect\n\nallow := false\n');
 	await tunnel.closed();
-	const outcome = await sallyport.waitForRecord(record => record.type === 'outcome' && record.cause === 'policy_changed', 'the outcome of the tunnel');
+	const outcome = await sallyport.waitForRecord(
+		record => record.type === 'outcome' && record.cause === 'policy_changed',
+		'the outcome of the tunnel',
+	);
 	assert.ok(outcome.decision_id);
 	await until(async () => /sallyport_calls_open 0/.test(await sallyport.metrics()), 'no call is open');
 });

@@ -81,6 +81,10 @@ export async function startSidecar(folder: DemoFolder, environment: NodeJS.Proce
 					listeners.delete(listener);
 				};
 				listeners.add(listener);
+				void ended.then(() => {
+					done();
+					reject(failure(`Sallyport ended before there was a record of ${what}`));
+				});
 			}),
 		follow: listener => listeners.add(listener),
 		async stop() {
