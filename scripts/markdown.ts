@@ -6,6 +6,7 @@ export function markdownTable(head: readonly string[], rows: readonly (readonly 
 }
 
 /** What stands first in every such file. */
-export const generatedFrom = (source: string): string => `<!-- Made from ${source} by scripts/generate-docs.ts; change it there. -->\n`;
+export const generatedFrom = (source: string): string =>
+	`<!-- Made from ${source} by scripts/generate-docs.ts; change it there. -->\n`;
 
 export const code = (text: string): string => `\`${text}\``;

@@ -5,16 +5,19 @@ type Node = Readonly<Record<string, unknown>>;
 
 const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && !Array.isArray(value);
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
-const branchesOf = (node: Node): Node[] => (Array.isArray(node.anyOf) ? node.anyOf.filter(isNode).filter(branch => branch.$ref === undefined) : []);
+const branchesOf = (node: Node): Node[] =>
+	Array.isArray(node.anyOf) ? node.anyOf.filter(isNode).filter(branch => branch.$ref === undefined) : [];
 
 /** docs/configuration.md */
 export function configurationPage(): string {
 	const schema = configJsonSchema();
-	const sections = Object.entries(isNode(schema.properties) ? schema.properties : {}).filter((entry): entry is [string, Node] => isNode(entry[1]));
+	const sections = Object.entries(isNode(schema.properties) ? schema.properties : {}).filter(
+		(entry): entry is [string, Node] => isNode(entry[1]),
+	);
 	const required = new Set(Array.isArray(schema.required) ? schema.required : []);
 	const pages = sections.map(([name, node]) => {
 		const rows = [...keysOf(node, '')];
-		const own = [valueOf(node), ...(required.has(name) ? ['required'] : []), ...defaultOf(node)].join(', ');
+		const own = [kindOf(node), ...(required.has(name) ? ['required'] : []), ...defaultOf(node)].join(', ');
 		const table = rows.length === 0 ? '' : `\n${markdownTable(['key', 'value', 'default', 'what it says'], rows)}`;
 		return `## ${code(name)}\n\n${textOf(node.description)} (${own})\n${table}`;
 	});
@@ -45,12 +48,18 @@ function* keysOf(node: Node, path: string, alternative = false): Generator<strin
 		for (const [name, child] of Object.entries(node.properties)) {
 			if (!isNode(child)) continue;
 			const at = path === '' ? name : `${path}.${name}`;
-			yield [required.has(name) && !alternative ? `**${code(at)}**` : code(at), valueOf(child), defaultOf(child).join(''), textOf(child.description)];
+			yield [
+				required.has(name) && !alternative ? `**${code(at)}**` : code(at),
+				kindOf(child),
+				defaultOf(child).join(''),
+				textOf(child.description),
+			];
 			yield* keysOf(child, at);
 		}
 	}
 	if (isNode(node.items)) yield* keysOf(node.items, `${path}[]`);
-	if (isNode(node.additionalProperties)) yield* keysOf(node.additionalProperties, path === '' ? 'NAME' : `${path}.NAME`);
+	if (isNode(node.additionalProperties))
+		yield* keysOf(node.additionalProperties, path === '' ? 'NAME' : `${path}.NAME`);
 	for (const branch of branchesOf(node)) yield* keysOf(branch, path, true);
 }
 
@@ -71,18 +80,20 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
 	[/^\^spiffe/, 'SPIFFE ID'],
 ];
 
-function valueOf(node: Node): string {
+function kindOf(node: Node): string {
 	const branches = branchesOf(node);
-	if (branches.length > 0) return [...new Set(branches.map(valueOf))].join(' or ');
+	if (branches.length > 0) return [...new Set(branches.map(kindOf))].join(' or ');
 	if (typeof node.const === 'string') return code(node.const);
 	if (Array.isArray(node.enum)) return node.enum.map(value => code(String(value))).join(' or ');
 	switch (node.type) {
 		case 'string':
 			return PATTERNS.find(([shape]) => shape.test(textOf(node.pattern)))?.[1] ?? 'string';
 		case 'array':
-			return `list of ${isNode(node.items) ? plural(valueOf(node.items)) : 'values'}`;
+			return `list of ${isNode(node.items) ? plural(kindOf(node.items)) : 'values'}`;
 		case 'object':
-			return isNode(node.additionalProperties) ? `map of names to ${plural(valueOf(node.additionalProperties))}` : 'section';
+			return isNode(node.additionalProperties)
+				? `map of names to ${plural(kindOf(node.additionalProperties))}`
+				: 'section';
 		case 'integer':
 			return 'whole number';
 		case 'boolean':

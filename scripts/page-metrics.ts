@@ -9,11 +9,18 @@ export async function metricsPage(): Promise<string> {
 		const names: unknown = Reflect.get(metric, 'labelNames');
 		const labels = Array.isArray(names) ? names.map(String) : [];
 		const { name } = metric;
-		return { own: name.startsWith('sallyport_'), cells: [code(name), String(described.get(name)?.type ?? ''), labels.map(code).join(', '), metric.help] };
+		return {
+			own: name.startsWith('sallyport_'),
+			cells: [code(name), String(described.get(name)?.type ?? ''), labels.map(code).join(', '), metric.help],
+		};
 	});
 	registry.clear();
 	const head = ['metric', 'type', 'labels', 'what it says'];
-	const table = (own: boolean): string => markdownTable(head, rows.filter(row => row.own === own).map(({ cells }) => cells));
+	const table = (own: boolean): string =>
+		markdownTable(
+			head,
+			rows.filter(row => row.own === own).map(({ cells }) => cells),
+		);
 	return `${generatedFrom('src/telemetry/metrics.ts')}
 # Metrics
 

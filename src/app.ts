@@ -1,7 +1,7 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { hostname } from 'node:os';
 import { openAdmin } from './admin/admin.ts';
-import { openAudit } from './audit/audit.ts';
+import { type Status, statusOf } from './admin/status.ts';
+import { openAudit, type SigningKey, signingKey } from './audit/audit.ts';
 import { loadConfig, type Problem } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import { parseSpiffeId } from './formats/spiffe-id.ts';
@@ -9,9 +9,7 @@ import { checkRuntime } from './identity/runtime.ts';
 import { openIdentity } from './identity/source.ts';
 import type { Svid } from './identity/svid.ts';
 import { openTokens, type TokenSettings } from './identity/tokens.ts';
-import { readPemCertificates, trustBundle } from './identity/trust.ts';
 import { identity as makeIdentity } from './model/agent.ts';
-import { type Refused, refused } from './model/cause.ts';
 import { VERSION } from './model/version.ts';
 import { Admission } from './policy/admit.ts';
 import { InputBuilder } from './policy/input.ts';
@@ -27,7 +25,7 @@ import { createMetrics } from './telemetry/metrics.ts';
 export interface App {
 	/** Reads the configuration again; what it holds is in force when this resolves, or `problems` says why not. */
 	reload(): Promise<ReloadResult>;
-	status(): object;
+	status(): Status;
 	/** Drains and stops; resolves when everything is flushed. */
 	stop(): Promise<void>;
 }
@@ -40,6 +38,9 @@ export interface ReloadResult {
 
 /** What a reload cannot change under open sockets and files. */
 const FIXED = ['labels', 'identity', 'audit', 'admin', 'log'] as const;
+
+/** How often kept policy bundles that no record names any more are removed, milliseconds. */
+const PRUNE_EVERY = 3600_000;
 
 /** The composition root: makes every part, hands them to one another, starts and stops them in order. */
 export async function startApp(file: string, first: Config, environment: NodeJS.ProcessEnv): Promise<App> {
@@ -70,9 +71,9 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		signer: signerOf(() => identity.current()),
 		metrics: {
 			spoolBytes: bytes => metrics.spoolBytes.set(bytes),
-			written: () => {},
+			written: (type, count) => metrics.records.inc({ type }, count),
 			lost: (_type, count) => metrics.unrecorded.inc(count),
-			failure: () => {},
+			failure: reason => metrics.auditFailures.inc({ reason }),
 			oldestUnsent: (sink, time) => metrics.oldestUnsent.set({ sink }, (time ?? 0) / 1000),
 		},
 		log: (level, message, fields) => log[level](fields ?? {}, message),
@@ -129,12 +130,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			ownId: () => identity.current().spiffeId.id,
 			trustAnchors: () => identity.trustAnchors(),
 			clientTlsOptions: () => identity.clientTlsOptions(),
-			judgeUpstream: (socket, expected, pem) => {
-				const bundle = pem === undefined ? undefined : bundleOf(expected, pem);
-				if (bundle !== undefined && 'cause' in bundle) return bundle;
-				const judged = identity.judgeUpstream(socket, expected, bundle);
-				return 'cause' in judged ? judged : undefined;
-			},
+			judgeUpstream: (socket, expected, pem) => identity.judgeUpstream(socket, expected, pem),
 		},
 		token: listener => {
 			const listed = tokens.forListener(listener);
@@ -166,30 +162,24 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			missing.push({ part: 'audit', reason: audit.unwritable });
 		return missing;
 	};
-	const status = (): object => {
-		const svid = identity.current();
-		const last = identity.lastReload();
-		return {
-			version: VERSION,
+	let reloadProblems: readonly Problem[] = [];
+	let waiting: readonly string[] = [];
+	const status = (): Status =>
+		statusOf({
 			config: file,
-			started: new Date(startedAt).toISOString(),
-			ready: readiness().length === 0,
-			not_ready: readiness(),
-			mode: config.policy.mode,
-			identity: {
-				id: svid.spiffeId.id,
-				serial: svid.serial,
-				not_after: new Date(svid.notAfter).toISOString(),
-				trust_domains: [...svid.trustBundles.keys()],
-				...(last !== undefined && !last.taken ? { problem: last.broken } : {}),
-			},
+			started: startedAt,
+			notReady: readiness(),
+			draining,
+			svid: identity.current(),
+			identityReload: identity.lastReload(),
 			policy: policy.status(),
+			mode: config.policy.mode,
 			listeners: proxy.listeners(),
-			calls_open: calls.open,
+			callsOpen: calls.open,
 			audit: audit.status(),
-			...(reloadProblems.length === 0 ? {} : { config_problems: reloadProblems }),
-		};
-	};
+			configProblems: reloadProblems,
+			restart: waiting,
+		});
 
 	let announced = new Set<string>();
 	const announce = (): void => {
@@ -198,7 +188,6 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			if (!announced.has(`${name} ${address}`)) log.info({ listener: name, address }, 'listening');
 		announced = new Set(listening.map(({ name, address }) => `${name} ${address}`));
 	};
-	let reloadProblems: readonly Problem[] = [];
 	const reload = async (): Promise<ReloadResult> => {
 		await identity.reload();
 		await policy.reload();
@@ -240,6 +229,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		announce();
 		config = effective;
 		reloadProblems = [];
+		waiting = restart;
 		reloaded('config', true);
 		metrics.observe.set(config.policy.mode === 'observe' ? 1 : 0);
 		log.info(
@@ -265,6 +255,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		proxy.renewIdentity();
 	});
 	policy.onChange(() => proxy.judgeAgain());
+	const pruning = setInterval(() => void policy.prune(audit.status().oldest), PRUNE_EVERY);
+	pruning.unref();
 	await proxy.configure(config);
 	reloaded('config', true);
 	announce();
@@ -280,9 +272,9 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		await proxy.drain(config.drain_timeout);
 		await proxy.close('draining');
 		control('stop', 'sallyport');
-		await audit.flush();
 		await audit.close();
 		await admin.close();
+		clearInterval(pruning);
 		tokens.close();
 		policy.close();
 		identity.close();
@@ -297,34 +289,12 @@ const tokenSettings = (config: Config): TokenSettings[] =>
 	);
 
 /** What signs checkpoints: the SVID's key, opened once per SVID. */
-function signerOf(current: () => Svid) {
-	let made:
-		| {
-				readonly revision: string;
-				readonly key: ReturnType<typeof createPrivateKey>;
-				readonly certificates: readonly Uint8Array[];
-		  }
-		| undefined;
+function signerOf(current: () => Svid): () => SigningKey {
+	let made: { readonly revision: string; readonly key: SigningKey } | undefined;
 	return () => {
 		const svid = current();
-		if (made?.revision !== svid.revision) {
-			const certificates = svid.certificate.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-			made = {
-				revision: svid.revision,
-				key: createPrivateKey(svid.key),
-				certificates: certificates.map(pem => new X509Certificate(pem).raw),
-			};
-		}
-		return made;
+		if (made?.revision !== svid.revision)
+			made = { revision: svid.revision, key: signingKey(svid.key, svid.certificate) };
+		return made.key;
 	};
-}
-
-/** The trust bundle that an upstream names, for the trust domain of the id that it must show. */
-function bundleOf(expected: string, pem: string) {
-	const id = parseSpiffeId(expected);
-	const anchors = readPemCertificates(pem);
-	if ('broken' in id) return refused('upstream_tls', id.broken) satisfies Refused;
-	if ('broken' in anchors) return refused('upstream_tls', anchors.broken);
-	const bundle = trustBundle(id.trustDomain, anchors);
-	return 'broken' in bundle ? refused('upstream_tls', bundle.broken) : bundle;
 }

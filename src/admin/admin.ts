@@ -30,7 +30,10 @@ export interface Admin {
 
 /** Opens what is configured. Rejects with what stands in the way. */
 export async function openAdmin(config: Config['admin'], deps: AdminDeps): Promise<Admin> {
-	const health = config.health === undefined ? undefined : new Health({ address: config.health.address, registry: deps.registry, readiness: () => deps.readiness() });
+	const health =
+		config.health === undefined
+			? undefined
+			: new Health({ address: config.health.address, registry: deps.registry, readiness: () => deps.readiness() });
 	const control = config.control === undefined ? undefined : new Control({ ...deps, config: config.control });
 	let forget = (): void => {};
 	const close = (): void => {
@@ -45,11 +48,17 @@ export async function openAdmin(config: Config['admin'], deps: AdminDeps): Promi
 		close();
 		throw error;
 	}
-	const opened = [...(health?.bound === undefined ? [] : [{ listener: 'health', bound: health.bound }]), ...(control?.bound ?? []).map(bound => ({ listener: CONTROL, bound }))];
+	const opened = [
+		...(health?.bound === undefined ? [] : [{ listener: 'health', bound: health.bound }]),
+		...(control?.bound ?? []).map(bound => ({ listener: CONTROL, bound })),
+	];
 	for (const { listener, bound } of opened) deps.log.info({ listener, address: addressText(bound) }, 'listening');
 	if (control !== undefined) forget = deps.identity.onChange(() => control.renew());
 	return {
-		sockets: () => [health?.bound, ...(control?.bound ?? [])].flatMap(bound => (bound !== undefined && 'port' in bound ? [bound] : [])),
+		sockets: () =>
+			[health?.bound, ...(control?.bound ?? [])].flatMap(bound =>
+				bound !== undefined && 'port' in bound ? [bound] : [],
+			),
 		get health() {
 			return health?.bound;
 		},
@@ -61,6 +70,8 @@ export async function openAdmin(config: Config['admin'], deps: AdminDeps): Promi
 }
 
 /** Says which section of the configuration could not be opened. */
-const named = (section: string) => (error: unknown): never => {
-	throw new Error(`${section}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-};
+const named =
+	(section: string) =>
+	(error: unknown): never => {
+		throw new Error(`${section}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+	};

@@ -47,8 +47,18 @@ export class Api {
 	constructor(deps: ApiDeps) {
 		this.#recorder = deps.recorder;
 		this.#endpoints = new Map<string, Endpoint>([
-			['/v1/status', { method: 'GET', action: 'status', run: async (_operator, response) => answerJson(response, 200, deps.status()) }],
-			['/v1/reload', { method: 'POST', action: 'reload', run: (operator, response) => this.#reload(deps, operator, response) }],
+			[
+				'/v1/status',
+				{
+					method: 'GET',
+					action: 'status',
+					run: async (_operator, response) => answerJson(response, 200, deps.status()),
+				},
+			],
+			[
+				'/v1/reload',
+				{ method: 'POST', action: 'reload', run: (operator, response) => this.#reload(deps, operator, response) },
+			],
 		]);
 	}
 
@@ -59,15 +69,30 @@ export class Api {
 			// A page in an operator's browser must not act in the operator's name.
 			answerProblem(response, { status: 403, title: 'Requests of web pages are not taken.' });
 		} else if (endpoint === undefined) {
-			answerProblem(response, { status: 404, title: 'There is no such endpoint.', detail: `There are: ${[...this.#endpoints.keys()].join(', ')}.` });
+			answerProblem(response, {
+				status: 404,
+				title: 'There is no such endpoint.',
+				detail: `There are: ${[...this.#endpoints.keys()].join(', ')}.`,
+			});
 		} else if (request.method !== endpoint.method) {
-			answerProblem(response, { status: 405, title: `This endpoint takes ${endpoint.method}.` }, ['allow', endpoint.method]);
-		} else if (query !== undefined || request.headers['transfer-encoding'] !== undefined || (request.headers['content-length'] ?? '0') !== '0') {
+			answerProblem(response, { status: 405, title: `This endpoint takes ${endpoint.method}.` }, [
+				'allow',
+				endpoint.method,
+			]);
+		} else if (
+			query !== undefined ||
+			request.headers['transfer-encoding'] !== undefined ||
+			(request.headers['content-length'] ?? '0') !== '0'
+		) {
 			answerProblem(response, { status: 400, title: 'This endpoint takes no query and no body.' });
 		} else {
 			this.#recorder.control({ action: endpoint.action, operator: operator.name, detail: operator.detail });
 			endpoint.run(operator, response).catch((error: unknown) => {
-				answerProblem(response, { status: 500, title: 'It failed.', detail: error instanceof Error ? error.message : String(error) });
+				answerProblem(response, {
+					status: 500,
+					title: 'It failed.',
+					detail: error instanceof Error ? error.message : String(error),
+				});
 			});
 		}
 	}
@@ -79,12 +104,20 @@ export class Api {
 			try {
 				outcome = await reload();
 			} catch (error) {
-				recorder.control({ action: 'reload_result', operator: operator.name, detail: { taken: false, error: error instanceof Error ? error.message : String(error) } });
+				recorder.control({
+					action: 'reload_result',
+					operator: operator.name,
+					detail: { taken: false, error: error instanceof Error ? error.message : String(error) },
+				});
 				throw error;
 			}
 			const { problems, restart } = outcome;
 			const taken = problems.length === 0;
-			recorder.control({ action: 'reload_result', operator: operator.name, detail: { taken, problems: problems.length, restart } });
+			recorder.control({
+				action: 'reload_result',
+				operator: operator.name,
+				detail: { taken, problems: problems.length, restart },
+			});
 			if (taken) answerJson(response, 200, { taken, restart });
 			else {
 				answerProblem(response, {

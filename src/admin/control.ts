@@ -1,6 +1,12 @@
-import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type SecureContextOptions, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls';
+import {
+	createServer as createTlsServer,
+	type SecureContextOptions,
+	type TLSSocket,
+	type TlsOptions,
+	type Server as TlsServer,
+} from 'node:tls';
 import type { Config } from '../config/schema.ts';
 import type { Identity } from '../model/agent.ts';
 import { meaningOf, type Refused, refused } from '../model/cause.ts';
@@ -99,7 +105,11 @@ export class Control {
 		const { identity, config } = this.#deps;
 		// Nobody is an operator unless a pattern says so.
 		const judge = judgeById(config.operators ?? []);
-		const server = createTlsServer({ ...identity.serverTlsOptions(CONTROL), handshakeTimeout: HANDSHAKE, ALPNProtocols: ['http/1.1'] });
+		const server = createTlsServer({
+			...identity.serverTlsOptions(CONTROL),
+			handshakeTimeout: HANDSHAKE,
+			ALPNProtocols: ['http/1.1'],
+		});
 		server.on('connection', socket => {
 			socket.on('error', () => {});
 			this.#strangers.add(socket);
@@ -134,11 +144,23 @@ export class Control {
 			return;
 		}
 		const { cause, detail } = who;
-		answerProblem(response, { status: 403, type: `urn:sallyport:cause:${cause}`, title: meaningOf(cause), ...(detail === undefined ? {} : { detail }), more: { cause } });
+		answerProblem(response, {
+			status: 403,
+			type: `urn:sallyport:cause:${cause}`,
+			title: meaningOf(cause),
+			...(detail === undefined ? {} : { detail }),
+			more: { cause },
+		});
 	}
 
 	#refused({ cause, detail, claimed }: Stranger, socket: Socket): void {
-		this.#deps.recorder.refusedConnection({ listener: CONTROL, cause, detail: detail ?? '', remote: socket.remoteAddress ?? '', ...(claimed === undefined ? {} : { claimed }) });
+		this.#deps.recorder.refusedConnection({
+			listener: CONTROL,
+			cause,
+			detail: detail ?? '',
+			remote: socket.remoteAddress ?? '',
+			...(claimed === undefined ? {} : { claimed }),
+		});
 	}
 }
 

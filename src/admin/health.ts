@@ -73,7 +73,13 @@ export class Health {
 		} else if (path === '/readyz') {
 			const parts = this.#deps.readiness();
 			const ready = parts.length === 0;
-			send(request, response, ready ? 200 : 503, JSON_TYPE, json(ready ? { ready } : { ready, parts: parts.map(({ part, reason }) => ({ part, reason })) }));
+			send(
+				request,
+				response,
+				ready ? 200 : 503,
+				JSON_TYPE,
+				json(ready ? { ready } : { ready, parts: parts.map(({ part, reason }) => ({ part, reason })) }),
+			);
 		} else {
 			this.#text().then(
 				text => send(request, response, 200, this.#deps.registry.contentType, text),
@@ -99,8 +105,13 @@ const json = (value: unknown): string => `${JSON.stringify(value)}\n`;
 function send(request: IncomingMessage, response: ServerResponse, status: number, type: string, text: string): void {
 	if (response.destroyed) return;
 	const body = Buffer.from(text);
-	response.writeHead(status, { 'content-type': type, 'content-length': body.length, ...(hasBody(request) ? { connection: 'close' } : {}) });
+	response.writeHead(status, {
+		'content-type': type,
+		'content-length': body.length,
+		...(hasBody(request) ? { connection: 'close' } : {}),
+	});
 	response.end(request.method === 'HEAD' ? undefined : body);
 }
 
-const hasBody = ({ headers }: IncomingMessage): boolean => headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+	headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';

@@ -18,13 +18,17 @@ export interface Stranger extends Refused {
 }
 
 /** By the kernel's word: user ids that may use the socket. */
-export function judgeByUser(users: readonly number[], read: ReadPeerCredentials): (socket: Socket) => Operator | Stranger {
+export function judgeByUser(
+	users: readonly number[],
+	read: ReadPeerCredentials,
+): (socket: Socket) => Operator | Stranger {
 	const allowed: ReadonlySet<number> = new Set(users);
 	return socket => {
 		const peer = read(socket);
 		if (peer === undefined) return refused('identity_missing', 'the kernel does not say who connected');
 		const name = `uid:${peer.uid}`;
-		if (!allowed.has(peer.uid)) return { ...refused('listener_forbidden', `${name} may not use the control socket`), claimed: name };
+		if (!allowed.has(peer.uid))
+			return { ...refused('listener_forbidden', `${name} may not use the control socket`), claimed: name };
 		return { name, detail: { via: 'socket', pid: peer.pid } };
 	};
 }
@@ -35,7 +39,11 @@ export function judgeById(operators: readonly string[]): (identity: Identity | R
 	return identity => {
 		if ('cause' in identity) return identity;
 		const { id } = identity.agent;
-		if (!isOperator(id)) return { ...refused('listener_forbidden', 'the id matches none of `admin.control.operators`'), claimed: id };
-		return { name: id, detail: { via: 'address', ...(identity.serial === undefined ? {} : { serial: identity.serial }) } };
+		if (!isOperator(id))
+			return { ...refused('listener_forbidden', 'the id matches none of `admin.control.operators`'), claimed: id };
+		return {
+			name: id,
+			detail: { via: 'address', ...(identity.serial === undefined ? {} : { serial: identity.serial }) },
+		};
 	};
 }

@@ -26,11 +26,15 @@ const PATIENCE = 5_000;
  */
 export async function openPeerCredentials(): Promise<ReadPeerCredentials> {
 	if (process.platform !== 'linux' || !ARCHITECTURES.has(process.arch)) {
-		throw new Error(`peer credentials are not known on ${process.platform}/${process.arch}; use admin.control.address with operators`);
+		throw new Error(
+			`peer credentials are not known on ${process.platform}/${process.arch}; use admin.control.address with operators`,
+		);
 	}
 	// Loaded only where a control socket is configured.
 	const { default: koffi } = await import('koffi');
-	const getsockopt: unknown = koffi.load(null).func('int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)');
+	const getsockopt: unknown = koffi
+		.load(null)
+		.func('int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)');
 	if (typeof getsockopt !== 'function') throw new Error('getsockopt cannot be called');
 	const read: ReadPeerCredentials = socket => {
 		const fd = descriptorOf(socket);
@@ -67,7 +71,10 @@ async function tryOut(read: ReadPeerCredentials): Promise<void> {
 	client.on('error', () => {});
 	try {
 		await new Promise<void>((resolve, reject) => {
-			const timer = setTimeout(() => reject(new Error('the kernel did not say who connects to a Unix socket')), PATIENCE);
+			const timer = setTimeout(
+				() => reject(new Error('the kernel did not say who connects to a Unix socket')),
+				PATIENCE,
+			);
 			server.on('connection', socket => {
 				const peer = read(socket);
 				socket.destroy();

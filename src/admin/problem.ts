@@ -14,14 +14,40 @@ export function answerJson(response: ServerResponse, status: number, value: unkn
 	answer(response, status, 'application/json', value, []);
 }
 
-export function answerProblem(response: ServerResponse, { status, type = 'about:blank', title, detail, more }: ProblemDetails, headers: readonly string[] = []): void {
-	answer(response, status, 'application/problem+json', { type, title, status, ...(detail === undefined ? {} : { detail }), ...more }, headers);
+export function answerProblem(
+	response: ServerResponse,
+	{ status, type = 'about:blank', title, detail, more }: ProblemDetails,
+	headers: readonly string[] = [],
+): void {
+	answer(
+		response,
+		status,
+		'application/problem+json',
+		{ type, title, status, ...(detail === undefined ? {} : { detail }), ...more },
+		headers,
+	);
 }
 
 /** One request per connection: who asks is judged each time. */
-function answer(response: ServerResponse, status: number, type: string, value: unknown, headers: readonly string[]): void {
+function answer(
+	response: ServerResponse,
+	status: number,
+	type: string,
+	value: unknown,
+	headers: readonly string[],
+): void {
 	if (response.destroyed || response.headersSent) return;
 	const body = Buffer.from(`${JSON.stringify(value)}\n`);
-	response.writeHead(status, ['content-type', type, 'content-length', String(body.length), 'cache-control', 'no-store', 'connection', 'close', ...headers]);
+	response.writeHead(status, [
+		'content-type',
+		type,
+		'content-length',
+		String(body.length),
+		'cache-control',
+		'no-store',
+		'connection',
+		'close',
+		...headers,
+	]);
 	response.end(body);
 }

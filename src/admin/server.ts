@@ -1,5 +1,5 @@
 import { chmodSync } from 'node:fs';
-import { createServer, type RequestListener, type Server as HttpServer } from 'node:http';
+import { createServer, type Server as HttpServer, type RequestListener } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { clearSocketPath } from '../config/socket-path.ts';
 import type { ListenAddress } from '../config/values.ts';
@@ -43,7 +43,12 @@ export function createHttp(onRequest: RequestListener): HttpServer {
 			socket.destroy();
 			return;
 		}
-		const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
+		const status =
+			error.code === 'HPE_HEADER_OVERFLOW'
+				? '431 Request Header Fields Too Large'
+				: error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+					? '408 Request Timeout'
+					: '400 Bad Request';
 		socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
 		endSoon(socket);
 	});
@@ -106,7 +111,8 @@ export class Crowd {
 	/** No longer counts the connection of this peer: what wraps it counts elsewhere. node:tls names no raw socket. */
 	release(address: string | undefined, port: number | undefined): void {
 		if (port === undefined) return;
-		for (const socket of this.#sockets) if (socket.remotePort === port && socket.remoteAddress === address) this.#sockets.delete(socket);
+		for (const socket of this.#sockets)
+			if (socket.remotePort === port && socket.remoteAddress === address) this.#sockets.delete(socket);
 	}
 
 	destroy(): void {

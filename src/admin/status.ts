@@ -38,7 +38,11 @@ export interface Status {
 	readonly not_ready: readonly NotReady[];
 	readonly draining: boolean;
 	readonly calls_open: number;
-	readonly config: { readonly file: string; readonly problems?: readonly ReloadProblem[]; readonly restart?: readonly string[] };
+	readonly config: {
+		readonly file: string;
+		readonly problems?: readonly ReloadProblem[];
+		readonly restart?: readonly string[];
+	};
 	readonly identity: {
 		readonly id: string;
 		readonly serial: string;
@@ -49,7 +53,13 @@ export interface Status {
 	readonly policy: {
 		readonly mode: string;
 		readonly revision?: string;
-		readonly bundles: readonly { readonly name: string; readonly revision: string; readonly from: readonly string[]; readonly activated: string; readonly memory: number }[];
+		readonly bundles: readonly {
+			readonly name: string;
+			readonly revision: string;
+			readonly from: readonly string[];
+			readonly activated: string;
+			readonly memory: number;
+		}[];
 		readonly last_success?: string;
 		readonly last_attempt?: string;
 		readonly problems?: readonly ReloadProblem[];
@@ -75,7 +85,21 @@ export interface Status {
 
 const time = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
-export function statusOf({ config, started, notReady, draining, svid, identityReload, policy, mode, listeners, callsOpen, audit, configProblems, restart }: StatusParts): Status {
+export function statusOf({
+	config,
+	started,
+	notReady,
+	draining,
+	svid,
+	identityReload,
+	policy,
+	mode,
+	listeners,
+	callsOpen,
+	audit,
+	configProblems,
+	restart,
+}: StatusParts): Status {
 	return {
 		version: VERSION,
 		node: process.version,
@@ -85,7 +109,11 @@ export function statusOf({ config, started, notReady, draining, svid, identityRe
 		not_ready: notReady,
 		draining,
 		calls_open: callsOpen,
-		config: { file: config, ...(configProblems.length === 0 ? {} : { problems: configProblems }), ...(restart.length === 0 ? {} : { restart }) },
+		config: {
+			file: config,
+			...(configProblems.length === 0 ? {} : { problems: configProblems }),
+			...(restart.length === 0 ? {} : { restart }),
+		},
 		identity: {
 			id: svid.spiffeId.id,
 			serial: svid.serial,
@@ -96,7 +124,13 @@ export function statusOf({ config, started, notReady, draining, svid, identityRe
 		policy: {
 			mode,
 			...(policy.revision === undefined ? {} : { revision: policy.revision }),
-			bundles: policy.bundles.map(({ name, revision, from, activated, memory }) => ({ name, revision, from, activated: time(activated), memory })),
+			bundles: policy.bundles.map(({ name, revision, from, activated, memory }) => ({
+				name,
+				revision,
+				from,
+				activated: time(activated),
+				memory,
+			})),
 			...(policy.lastSuccess === undefined ? {} : { last_success: time(policy.lastSuccess) }),
 			...(policy.lastAttempt === undefined ? {} : { last_attempt: time(policy.lastAttempt) }),
 			...(policy.problems === undefined ? {} : { problems: policy.problems }),
@@ -106,7 +140,20 @@ export function statusOf({ config, started, notReady, draining, svid, identityRe
 	};
 }
 
-function auditOf({ directory, chain, seq, bytes, limit, segments, unwritable, lost, open, unknown, checkpoint, sinks }: AuditStatus): Status['audit'] {
+function auditOf({
+	directory,
+	chain,
+	seq,
+	bytes,
+	limit,
+	segments,
+	unwritable,
+	lost,
+	open,
+	unknown,
+	checkpoint,
+	sinks,
+}: AuditStatus): Status['audit'] {
 	return {
 		directory,
 		chain,

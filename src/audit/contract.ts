@@ -47,6 +47,8 @@ export interface AuditStatus {
 	readonly bytes: number;
 	readonly limit: number;
 	readonly segments: number;
+	/** No record that is still here is older; milliseconds since the epoch. */
+	readonly oldest: number;
 	/** Why records cannot be written, and since when (milliseconds since the epoch). */
 	readonly unwritable?: { readonly reason: string; readonly since: number };
 	/** Records of this run that are in no chain, by type. */

@@ -188,6 +188,8 @@ export class ChainRecorder implements Audit {
 			bytes: this.#spool.bytes,
 			limit: this.#config.limit,
 			segments: this.#spool.segments.length,
+			// The begin of a segment of an earlier run is known by its end only.
+			oldest: (this.#spool.segments[0]?.begun ?? this.#deps.clock.now()) - this.#config.segment.age,
 			...(reason === undefined ? {} : { unwritable: { reason, since } }),
 			lost: this.#outage.total(),
 			open: this.#open.size,

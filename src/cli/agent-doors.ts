@@ -65,7 +65,11 @@ export function agentDoors(config: Config, agent: SpiffeId, certs: string | unde
 }
 
 /** As the listener's own rules say it. */
-function isFor({ authenticate, agents }: ListenerConfig, { id, trustDomain }: SpiffeId, { identity, admin }: Config): boolean {
+function isFor(
+	{ authenticate, agents }: ListenerConfig,
+	{ id, trustDomain }: SpiffeId,
+	{ identity, admin }: Config,
+): boolean {
 	if (matchesAny(admin.control?.operators ?? [])(id)) return false;
 	if (agents === undefined ? trustDomain !== identity.trust_domain : !matchesAny(agents)(id)) return false;
 	if (authenticate === 'mtls') return true;
@@ -84,10 +88,16 @@ interface Means {
 function doorOf(listener: ListenerConfig, means: Means): Door | Unusable {
 	const { address, authenticate, env, name: of } = listener;
 	const way = authenticate === 'mtls' ? 'mtls' : 'as' in authenticate ? 'as' : 'token';
-	const unusable = (reason: string): Unusable => ({ listener: of, authenticate: way, ...(env === undefined ? {} : { env }), reason });
+	const unusable = (reason: string): Unusable => ({
+		listener: of,
+		authenticate: way,
+		...(env === undefined ? {} : { env }),
+		reason,
+	});
 	const upstream = listener.upstream === undefined ? undefined : means.config.upstreams[listener.upstream];
 	const protocol = upstream?.protocol ?? 'http_proxy';
-	if (address.kind === 'tcp' && address.port === 0) return unusable('its port is 0, so known only to the log of the running Sallyport');
+	if (address.kind === 'tcp' && address.port === 0)
+		return unusable('its port is 0, so known only to the log of the running Sallyport');
 
 	let secret = '';
 	if (typeof authenticate === 'object' && 'token' in authenticate) {
@@ -96,11 +106,22 @@ function doorOf(listener: ListenerConfig, means: Means): Door | Unusable {
 		if ('reason' in token) return unusable(token.reason);
 		secret = token.text;
 	}
-	if (way === 'mtls' && !means.svid) return unusable(`there is no ${means.pair.certificate} with its key; \`sallyport certs issue ${means.agent.id}\` makes one for development`);
+	if (way === 'mtls' && !means.svid)
+		return unusable(
+			`there is no ${means.pair.certificate} with its key; \`sallyport certs issue ${means.agent.id}\` makes one for development`,
+		);
 
-	const url = protocol === 'postgres' ? postgresUrl(listener, means, secret) : plainUrl(listener, protocol, means.name, secret);
+	const url =
+		protocol === 'postgres' ? postgresUrl(listener, means, secret) : plainUrl(listener, protocol, means.name, secret);
 	if (url === undefined) return unusable('libpq finds only Unix sockets named .s.PGSQL.PORT');
-	return { listener: of, ...(listener.upstream === undefined ? {} : { upstream: listener.upstream }), protocol, authenticate: way, ...(env === undefined ? {} : { env }), url };
+	return {
+		listener: of,
+		...(listener.upstream === undefined ? {} : { upstream: listener.upstream }),
+		protocol,
+		authenticate: way,
+		...(env === undefined ? {} : { env }),
+		url,
+	};
 }
 
 function readToken(path: string): { readonly text: string } | { readonly reason: string } {
@@ -114,7 +135,12 @@ function readToken(path: string): { readonly text: string } | { readonly reason:
 	}
 }
 
-function plainUrl({ address, authenticate }: ListenerConfig, protocol: 'http_proxy' | 'http' | 'tcp', user: string, token: string): string {
+function plainUrl(
+	{ address, authenticate }: ListenerConfig,
+	protocol: 'http_proxy' | 'http' | 'tcp',
+	user: string,
+	token: string,
+): string {
 	if (address.kind === 'unix') return `unix:${address.path}`;
 	const tls = authenticate === 'mtls';
 	const scheme = protocol === 'tcp' ? (tls ? 'tls' : 'tcp') : tls ? 'https' : 'http';
@@ -122,7 +148,11 @@ function plainUrl({ address, authenticate }: ListenerConfig, protocol: 'http_pro
 }
 
 /** A connection URI as libpq (34.1.1.2), node-postgres, asyncpg and others take it. */
-function postgresUrl({ address, authenticate, user, database, upstream }: ListenerConfig, { config, name, pair, ca }: Means, token: string): string | undefined {
+function postgresUrl(
+	{ address, authenticate, user, database, upstream }: ListenerConfig,
+	{ config, name, pair, ca }: Means,
+	token: string,
+): string | undefined {
 	const tls = authenticate === 'mtls';
 	const parameters: [string, string][] = [];
 	let host = '';
@@ -131,14 +161,22 @@ function postgresUrl({ address, authenticate, user, database, upstream }: Listen
 		if (port === undefined) return undefined;
 		parameters.push(['host', dirname(address.path)], ['port', port]);
 	} else host = `${hostOf(address.host, tls)}:${address.port}`;
-	if (tls) parameters.push(['sslmode', 'verify-full'], ['sslrootcert', ca], ['sslcert', pair.certificate], ['sslkey', pair.key]);
+	if (tls)
+		parameters.push(
+			['sslmode', 'verify-full'],
+			['sslrootcert', ca],
+			['sslcert', pair.certificate],
+			['sslkey', pair.key],
+		);
 	// It stays on this machine, and the door's certificate would have to be named otherwise.
 	else if (address.kind === 'tcp') parameters.push(['sslmode', 'disable']);
 	// Without `credentials` and token the agent signs in to the database itself, and brings its own user.
 	const relayed = token === '' && config.upstreams[upstream ?? '']?.credentials === undefined;
 	const who = user ?? (relayed ? undefined : name);
 	const login = who === undefined ? '' : `${encodeURIComponent(who)}${token === '' ? '' : `:${token}`}@`;
-	const query = parameters.map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll('%2F', '/')}`).join('&');
+	const query = parameters
+		.map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll('%2F', '/')}`)
+		.join('&');
 	return `postgres://${login}${host}/${database === undefined ? '' : encodeURIComponent(database)}${query === '' ? '' : `?${query}`}`;
 }
 

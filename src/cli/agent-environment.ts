@@ -18,11 +18,18 @@ const NO_PROXY = ['no_proxy', 'NO_PROXY'] as const;
 const GRPC = ['grpc_proxy', 'no_grpc_proxy'] as const;
 
 /** `direct`: hosts that programs reach without the proxy, as in NO_PROXY; `inherited`: what is set already. */
-export function agentEnvironment(known: AgentDoors, config: Config, inherited: NodeJS.ProcessEnv, direct: readonly string[]): AgentEnvironment {
+export function agentEnvironment(
+	known: AgentDoors,
+	config: Config,
+	inherited: NodeJS.ProcessEnv,
+	direct: readonly string[],
+): AgentEnvironment {
 	const set: Record<string, string> = { SALLYPORT_AGENT: known.agent.id, SALLYPORT_CA: known.ca };
 	const unset: string[] = [];
 	// A proxy that wants a certificate has no place in an environment, and is not missed.
-	const notes = known.unusable.filter(({ authenticate, env }) => authenticate === 'token' || env !== undefined).map(({ listener, reason }) => `${listener}: ${reason}`);
+	const notes = known.unusable
+		.filter(({ authenticate, env }) => authenticate === 'token' || env !== undefined)
+		.map(({ listener, reason }) => `${listener}: ${reason}`);
 	if (known.svid !== undefined) {
 		set.SALLYPORT_CERT = known.svid.certificate;
 		set.SALLYPORT_KEY = known.svid.key;
@@ -30,8 +37,12 @@ export function agentEnvironment(known: AgentDoors, config: Config, inherited: N
 	for (const { env, url } of known.doors) if (env !== undefined) set[env] ??= url;
 
 	// The one way that every HTTP library has: a certificate cannot be shown to a proxy by most of them.
-	const proxy = known.doors.find(({ protocol, authenticate, url }) => protocol === 'http_proxy' && authenticate === 'token' && url.startsWith('http://'));
-	if (proxy === undefined) notes.push('no listener serves http_proxy with a token for this agent: HTTP calls do not go through Sallyport');
+	const proxy = known.doors.find(
+		({ protocol, authenticate, url }) =>
+			protocol === 'http_proxy' && authenticate === 'token' && url.startsWith('http://'),
+	);
+	if (proxy === undefined)
+		notes.push('no listener serves http_proxy with a token for this agent: HTTP calls do not go through Sallyport');
 	else {
 		for (const name of PROXY) {
 			set[name] = proxy.url;
@@ -56,7 +67,9 @@ export function agentEnvironment(known: AgentDoors, config: Config, inherited: N
  * understands, unless an upstream is called by that host: its calls would pass Sallyport by.
  */
 function doorHosts(doors: readonly Door[], { upstreams }: Config): string[] {
-	const taken = new Set(Object.values(upstreams).flatMap(({ hosts, address }) => hosts?.map(host => host.toLowerCase()) ?? [address.host]));
+	const taken = new Set(
+		Object.values(upstreams).flatMap(({ hosts, address }) => hosts?.map(host => host.toLowerCase()) ?? [address.host]),
+	);
 	const found = new Set<string>();
 	for (const { protocol, url } of doors) {
 		if (protocol !== 'http' || url.startsWith('unix:')) continue;

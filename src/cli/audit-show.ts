@@ -1,16 +1,13 @@
 import { objectOf, type ReadRecord, type Row, textOf } from '../audit/query.ts';
+import { visible } from './terminal.ts';
 
 /** Longest text of a record that is shown. */
 const LONGEST = 160;
 
-/** What a terminal would act on, and what turns text around: records hold texts of agents and upstreams. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-
-/** Text that is safe to show. */
+/** Text of agents and upstreams as records hold it, in one line that is safe to show. */
 export function plain(text: string): string {
 	const shown = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
-	return shown.replace(UNSAFE, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+	return visible(shown).replaceAll('\n', '\\u000a');
 }
 
 const COLOURS = { red: 31, green: 32, yellow: 33, dim: 2 } as const;

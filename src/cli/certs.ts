@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { duration } from '../config/values.ts';
 import { type FolderOptions, type Issued, initFolder, issueInFolder } from '../identity/dev-folder.ts';
+import { example, jsonLine, timeText } from './terminal.ts';
 
 interface Options {
 	readonly dir: string;
@@ -21,14 +22,18 @@ export function certsCommand(write: (text: string) => void = text => process.std
 			const made = await attempt(command, initFolder(options.trustDomain, folder(options)));
 			if (made === undefined) return;
 			if (options.json === true) {
-				return print(write, {
-					trust_domain: made.trustDomain,
-					ca: { certificate: made.ca.certificate, key: made.ca.key, not_after: iso(made.ca.notAfter) },
-					sallyport: facts(made.sallyport),
-				});
+				return write(
+					jsonLine({
+						trust_domain: made.trustDomain,
+						ca: { certificate: made.ca.certificate, key: made.ca.key, not_after: timeText(made.ca.notAfter) },
+						sallyport: facts(made.sallyport),
+					}),
+				);
 			}
-			write(`CA of ${made.trustDomain}   ${made.ca.certificate}   until ${iso(made.ca.notAfter)}\n`);
-			write(`${made.sallyport.spiffeId}   ${made.sallyport.certificate}   until ${iso(made.sallyport.notAfter)}\n`);
+			write(`CA of ${made.trustDomain}   ${made.ca.certificate}   until ${timeText(made.ca.notAfter)}\n`);
+			write(
+				`${made.sallyport.spiffeId}   ${made.sallyport.certificate}   until ${timeText(made.sallyport.notAfter)}\n`,
+			);
 			write(`Next: sallyport certs issue spiffe://${made.trustDomain}/agents/NAME --dir ${options.dir}\n`);
 		});
 
@@ -39,8 +44,8 @@ export function certsCommand(write: (text: string) => void = text => process.std
 		.action(async (id: string, options: Options, command: Command) => {
 			const made = await attempt(command, issueInFolder(id, folder(options)));
 			if (made === undefined) return;
-			if (options.json === true) return print(write, facts(made));
-			write(`${made.spiffeId}   ${made.certificate}   until ${iso(made.notAfter)}\n`);
+			if (options.json === true) return write(jsonLine(facts(made)));
+			write(`${made.spiffeId}   ${made.certificate}   until ${timeText(made.notAfter)}\n`);
 		});
 
 	return certs;
@@ -87,13 +92,9 @@ async function attempt<Made extends object>(
 	return made;
 }
 
-const example = (line: string): string => `\nExample:\n  ${line}\n`;
-const iso = (milliseconds: number): string => new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z');
-const print = (write: (text: string) => void, value: unknown): void => write(`${JSON.stringify(value)}\n`);
-
 const facts = ({ spiffeId, certificate, key, notAfter }: Issued) => ({
 	spiffe_id: spiffeId,
 	certificate,
 	key,
-	not_after: iso(notAfter),
+	not_after: timeText(notAfter),
 });

@@ -12,7 +12,9 @@ export function configCommand(terminal: Terminal = processTerminal()): Command {
 		.option('--config <file>', 'configuration file', 'sallyport.yaml')
 		.option('--json', 'print JSON')
 		.addHelpText('after', example('sallyport config check --config sallyport.yaml'))
-		.action((options: { readonly config: string; readonly json?: boolean }) => settle(terminal, () => check(options, terminal)));
+		.action((options: { readonly config: string; readonly json?: boolean }) =>
+			settle(terminal, () => check(options, terminal)),
+		);
 	config
 		.command('schema')
 		.description('print the JSON Schema of the configuration, for editors')
@@ -26,7 +28,10 @@ export function configCommand(terminal: Terminal = processTerminal()): Command {
 	return config;
 }
 
-function check({ config: file, json }: { readonly config: string; readonly json?: boolean }, terminal: Terminal): number {
+function check(
+	{ config: file, json }: { readonly config: string; readonly json?: boolean },
+	terminal: Terminal,
+): number {
 	const loaded = loadConfig(file, process.env);
 	const problems = 'problems' in loaded ? loaded.problems : [];
 	if (json === true) terminal.out(jsonLine({ file: loaded.file, ok: problems.length === 0, problems }));

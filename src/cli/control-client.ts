@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
+import { isIP } from 'node:net';
 import type { Command } from 'commander';
 import { findControlSocket } from '../config/control-socket.ts';
 import { parseHostPort } from '../config/values.ts';
@@ -35,10 +36,20 @@ export const withControlOptions = (command: Command): Command =>
 		.option('--ca <file>', "trust bundle by which Sallyport's SVID is judged");
 
 /** One request to the control API. Rejects, in words, when nobody answers. */
-export async function askControl(options: ControlOptions, method: 'GET' | 'POST', path: string): Promise<ControlAnswer> {
+export async function askControl(
+	options: ControlOptions,
+	method: 'GET' | 'POST',
+	path: string,
+): Promise<ControlAnswer> {
 	const { where, open } = wayTo(options);
 	const response = await new Promise<IncomingMessage>((resolve, reject) => {
-		const request = open({ method, path, headers: { host: 'sallyport', 'content-length': 0 }, agent: false, timeout: PATIENCE });
+		const request = open({
+			method,
+			path,
+			headers: { host: 'sallyport', 'content-length': 0 },
+			agent: false,
+			timeout: PATIENCE,
+		});
 		request.once('response', resolve);
 		request.once('timeout', () => request.destroy(new Error('there was no answer in time')));
 		request.once('error', error => reject(unreachable(where, error)));
@@ -70,10 +81,25 @@ function wayTo(options: ControlOptions): Way {
 	if (address !== undefined) {
 		const parsed = parseHostPort(address);
 		if (parsed === undefined) throw mistake('--address: expected HOST:PORT, for example 127.0.0.1:17410');
-		if (cert === undefined || key === undefined || ca === undefined) throw mistake("--address needs the operator's SVID: --cert, --key and --ca");
-		// Agents' SVIDs carry no name: a certificate of the trust bundle with this name is Sallyport's.
+		if (cert === undefined || key === undefined || ca === undefined)
+			throw mistake("--address needs the operator's SVID: --cert, --key and --ca");
+		// Agents' SVIDs carry no name: a certificate of the trust bundle with this name is Sallyport's. It names `localhost`.
+		const { host, port } = parsed;
+		const servername = /^127\.|^::1$/.test(host) ? 'localhost' : host;
 		const material = { cert: contents('--cert', cert), key: contents('--key', key), ca: contents('--ca', ca) };
-		return { where: address, open: more => requestTls({ ...more, ...material, host: parsed.host, port: parsed.port, minVersion: 'TLSv1.2', rejectUnauthorized: true }) };
+		return {
+			where: address,
+			open: more =>
+				requestTls({
+					...more,
+					...material,
+					host,
+					port,
+					...(isIP(servername) === 0 ? { servername } : {}),
+					minVersion: 'TLSv1.2',
+					rejectUnauthorized: true,
+				}),
+		};
 	}
 	const path = options.socket ?? configured(options.config);
 	return { where: path, open: more => requestPlain({ ...more, socketPath: path }) };
@@ -82,7 +108,8 @@ function wayTo(options: ControlOptions): Way {
 function configured(file: string): string {
 	const found = findControlSocket(file, process.env);
 	if (typeof found === 'string') return found;
-	if (found === undefined) throw mistake(`${file} names no \`admin.control.socket\`; say where it is by --socket or --address`);
+	if (found === undefined)
+		throw mistake(`${file} names no \`admin.control.socket\`; say where it is by --socket or --address`);
 	throw mistake(`${found.unreadable}; say where the control socket is by --config or --socket`);
 }
 
@@ -90,7 +117,9 @@ function contents(option: string, file: string): string {
 	try {
 		return readFileSync(file, 'utf8');
 	} catch (error) {
-		throw mistake(`${option}: ${file} cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown'})`);
+		throw mistake(
+			`${option}: ${file} cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown'})`,
+		);
 	}
 }
 

@@ -21,7 +21,13 @@ export function doorsCommand(terminal: Terminal = processTerminal()): Command {
 	return withAgentOptions(new Command('doors'))
 		.description('print the addresses of doors and proxy for an agent; they hold its token')
 		.addOption(new Option('--format <format>', 'env for `eval`, or json').choices(['env', 'json']).default('env'))
-		.addHelpText('after', example('eval "$(sallyport doors --agent researcher)"', 'sallyport doors --agent researcher --format json | jq -r .env.DATABASE_URL'))
+		.addHelpText(
+			'after',
+			example(
+				'eval "$(sallyport doors --agent researcher)"',
+				'sallyport doors --agent researcher --format json | jq -r .env.DATABASE_URL',
+			),
+		)
 		.action((options: Options) => settle(terminal, () => doors(options, terminal)));
 }
 
@@ -33,15 +39,23 @@ export const withAgentOptions = (command: Command): Command =>
 		.option('--direct <hosts>', 'hosts that programs reach without the proxy, as in NO_PROXY');
 
 /** Everything that the agent's programs need. Throws a Failure when the configuration opens nothing to it. */
-export function environmentFor(options: AgentOptions): { readonly known: AgentDoors; readonly environment: AgentEnvironment } {
+export function environmentFor(options: AgentOptions): {
+	readonly known: AgentDoors;
+	readonly environment: AgentEnvironment;
+} {
 	const config = readConfig(options.config);
 	const agent = agentNamed(options.agent, config.identity.trust_domain);
 	const known = agentDoors(config, agent, options.certs);
 	if (known.doors.length === 0) {
 		const why = known.unusable.map(({ listener, reason }) => `\n  ${listener}: ${reason}`).join('');
-		throw mistake(`${agent.id} has no way out: ${why === '' ? 'no listener is open to it' : `no listener can be used${why}`}`);
+		throw mistake(
+			`${agent.id} has no way out: ${why === '' ? 'no listener is open to it' : `no listener can be used${why}`}`,
+		);
 	}
-	const direct = (options.direct ?? '').split(',').map(host => host.trim()).filter(host => host !== '');
+	const direct = (options.direct ?? '')
+		.split(',')
+		.map(host => host.trim())
+		.filter(host => host !== '');
 	return { known, environment: agentEnvironment(known, config, process.env, direct) };
 }
 
@@ -49,7 +63,9 @@ export function environmentFor(options: AgentOptions): { readonly known: AgentDo
 function readConfig(file: string): Config {
 	const loaded = loadConfig(file, process.env, { withoutCredentials: true });
 	if ('config' in loaded) return loaded.config;
-	throw mistake(`the configuration has mistakes:\n${loaded.problems.map(problem => `  ${problemText(file, problem)}`).join('\n')}`);
+	throw mistake(
+		`the configuration has mistakes:\n${loaded.problems.map(problem => `  ${problemText(file, problem)}`).join('\n')}`,
+	);
 }
 
 function doors(options: Options, terminal: Terminal): number {

@@ -20,10 +20,16 @@ export function execCommand(terminal: Terminal = processTerminal()): Command {
 		.argument('<command...>', 'the program and its arguments, behind --')
 		.option('-q, --quiet', 'say nothing of what is missing')
 		.addHelpText('after', example('sallyport exec --agent researcher -- python agent.py'))
-		.action((words: string[], options: AgentOptions & { readonly quiet?: boolean }) => settle(terminal, () => exec(words, options, terminal)));
+		.action((words: string[], options: AgentOptions & { readonly quiet?: boolean }) =>
+			settle(terminal, () => exec(words, options, terminal)),
+		);
 }
 
-async function exec([program = '', ...words]: readonly string[], options: AgentOptions & { readonly quiet?: boolean }, terminal: Terminal): Promise<number> {
+async function exec(
+	[program = '', ...words]: readonly string[],
+	options: AgentOptions & { readonly quiet?: boolean },
+	terminal: Terminal,
+): Promise<number> {
 	const { set, unset, notes } = environmentFor(options).environment;
 	if (options.quiet !== true) for (const note of notes) terminal.err(`sallyport exec: ${visible(note)}\n`);
 	const env: NodeJS.ProcessEnv = { ...process.env, ...set };
@@ -32,16 +38,25 @@ async function exec([program = '', ...words]: readonly string[], options: AgentO
 }
 
 /** Not process.execve: it would leave SIGPIPE ignored in the program, and ends in a crash where there is no program. */
-async function run(program: string, words: readonly string[], env: NodeJS.ProcessEnv, terminal: Terminal): Promise<number> {
+async function run(
+	program: string,
+	words: readonly string[],
+	env: NodeJS.ProcessEnv,
+	terminal: Terminal,
+): Promise<number> {
 	const child = spawn(program, words, { env, stdio: 'inherit' });
 	const stop = forwardSignals(child);
-	const ended = await new Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null } | NodeJS.ErrnoException>(resolve => {
+	const ended = await new Promise<
+		{ readonly code: number | null; readonly signal: NodeJS.Signals | null } | NodeJS.ErrnoException
+	>(resolve => {
 		child.once('error', resolve);
 		child.once('exit', (code, signal) => resolve({ code, signal }));
 	});
 	stop();
 	if (ended instanceof Error) {
-		terminal.err(`error: ${visible(program)} cannot be run: ${ended.code === 'ENOENT' ? 'there is no such program' : (ended.code ?? ended.message)}\n`);
+		terminal.err(
+			`error: ${visible(program)} cannot be run: ${ended.code === 'ENOENT' ? 'there is no such program' : (ended.code ?? ended.message)}\n`,
+		);
 		return ended.code === 'ENOENT' ? NOT_FOUND : NOT_RUNNABLE;
 	}
 	if (ended.signal === null) return ended.code ?? 1;

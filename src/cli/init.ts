@@ -24,11 +24,18 @@ export function initCommand(terminal: Terminal = processTerminal()): Command {
 function init(folder: string, { trustDomain, json }: Options, terminal: Terminal): number {
 	const problem = trustDomainProblem(trustDomain);
 	if (problem !== undefined) throw mistake(`--trust-domain ${trustDomain}: ${problem}`);
-	const files = Object.entries(starterFiles(trustDomain)).map(([name, text]) => ({ name, path: join(folder, name), text }));
+	const files = Object.entries(starterFiles(trustDomain)).map(([name, text]) => ({
+		name,
+		path: join(folder, name),
+		text,
+	}));
 	// An ignore list that is there already is somebody's own.
 	const missing = files.filter(({ name, path }) => name !== '.gitignore' || !isThere(path));
 	const taken = missing.filter(({ path }) => isThere(path));
-	if (taken.length > 0) throw mistake(`nothing was written: there ${taken.length === 1 ? 'is' : 'are'} ${taken.map(({ path }) => path).join(', ')} already`);
+	if (taken.length > 0)
+		throw mistake(
+			`nothing was written: there ${taken.length === 1 ? 'is' : 'are'} ${taken.map(({ path }) => path).join(', ')} already`,
+		);
 	for (const { path, text } of missing) {
 		mkdirSync(dirname(path), { recursive: true });
 		writeFileSync(path, text, { flag: 'wx' });

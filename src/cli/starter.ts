@@ -75,7 +75,9 @@ const CONNECT = `package sallyport.connect
 allow if "connect" in data.grants[input.agent.id][input.target.name]
 `;
 
-const grants = (trustDomain: string): string => `# agent -> upstream -> effects (read, write, unknown), and "connect" for tunnels and sessions
+const grants = (
+	trustDomain: string,
+): string => `# agent -> upstream -> effects (read, write, unknown), and "connect" for tunnels and sessions
 grants:
   # researcher may read from example, and nothing else
   "spiffe://${trustDomain}/agents/researcher":

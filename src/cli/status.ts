@@ -2,7 +2,18 @@ import { Command } from 'commander';
 import type { Status } from '../admin/status.ts';
 import { askControl, type ControlOptions, problemWords, withControlOptions } from './control-client.ts';
 import { reloadProblemText } from './reload.ts';
-import { DONE, example, FAILURE, failure, jsonLine, processTerminal, settle, type Terminal, table, visible } from './terminal.ts';
+import {
+	DONE,
+	example,
+	FAILURE,
+	failure,
+	jsonLine,
+	processTerminal,
+	settle,
+	type Terminal,
+	table,
+	visible,
+} from './terminal.ts';
 
 interface Options extends ControlOptions {
 	readonly json?: boolean;
@@ -13,7 +24,13 @@ export function statusCommand(terminal: Terminal = processTerminal()): Command {
 	return withControlOptions(new Command('status'))
 		.description('ask a running Sallyport how it is; the exit status is 1 when it serves no calls')
 		.option('--json', 'print JSON')
-		.addHelpText('after', example('sallyport status --config sallyport.yaml', 'sallyport status --socket /run/sallyport/control.sock --json'))
+		.addHelpText(
+			'after',
+			example(
+				'sallyport status --config sallyport.yaml',
+				'sallyport status --socket /run/sallyport/control.sock --json',
+			),
+		)
 		.action((options: Options) => settle(terminal, () => status(options, terminal)));
 }
 
@@ -45,37 +62,81 @@ function isStatus(body: unknown): body is Status {
 function shown(status: Status, { paint }: Terminal, now: number): string {
 	const { identity, policy, audit, config } = status;
 	const mood = status.ready ? paint('green', 'ready') : paint('red', status.draining ? 'draining' : 'not ready');
-	const lines = [`${mood}  sallyport ${visible(status.version)}, process ${status.pid}, up ${lasting(now - Date.parse(status.started))}, ${status.calls_open} calls open\n`];
+	const lines = [
+		`${mood}  sallyport ${visible(status.version)}, process ${status.pid}, up ${lasting(now - Date.parse(status.started))}, ${status.calls_open} calls open\n`,
+	];
 	for (const { part, reason } of status.not_ready) lines.push(`  ${paint('red', visible(part))}: ${visible(reason)}\n`);
 
-	lines.push(table([['identity', identity.id], ['', `until ${identity.not_after} (${left(Date.parse(identity.not_after) - now)})`]]));
+	lines.push(
+		table([
+			['identity', identity.id],
+			['', `until ${identity.not_after} (${left(Date.parse(identity.not_after) - now)})`],
+		]),
+	);
 	if (identity.problem !== undefined) lines.push(warn(paint, `the SVID on disk was not taken: ${identity.problem}`));
 
 	const mode = policy.mode === 'observe' ? ' (observe: nothing is refused by policy)' : '';
-	lines.push(table([['policy  ', policy.revision === undefined ? 'none is in force: every call is refused' : `${short(policy.revision)}${mode}`]]));
-	lines.push(table(policy.bundles.map(({ name, revision, activated }) => [name, short(revision), `since ${activated}`]), '          '));
+	lines.push(
+		table([
+			[
+				'policy  ',
+				policy.revision === undefined ? 'none is in force: every call is refused' : `${short(policy.revision)}${mode}`,
+			],
+		]),
+	);
+	lines.push(
+		table(
+			policy.bundles.map(({ name, revision, activated }) => [name, short(revision), `since ${activated}`]),
+			'          ',
+		),
+	);
 	for (const problem of policy.problems ?? []) lines.push(warn(paint, reloadProblemText(problem)));
 
 	lines.push(table([['config  ', config.file]]));
 	for (const problem of config.problems ?? []) lines.push(warn(paint, reloadProblemText(problem)));
 	if (config.restart !== undefined) lines.push(warn(paint, `changed, needs a restart: ${config.restart.join(', ')}`));
 
-	lines.push('listeners\n', table(status.listeners.map(({ name, address, connections }) => [name, address, `${connections} open`]), '          '));
+	lines.push(
+		'listeners\n',
+		table(
+			status.listeners.map(({ name, address, connections }) => [name, address, `${connections} open`]),
+			'          ',
+		),
+	);
 
-	lines.push(table([['audit   ', `${audit.directory}, chain ${audit.chain}, record ${audit.seq}, ${sizeText(audit.bytes)} of ${sizeText(audit.limit)}`]]));
-	if (audit.unwritable !== undefined) lines.push(warn(paint, `records cannot be written since ${audit.unwritable.since}: ${audit.unwritable.reason}`));
+	lines.push(
+		table([
+			[
+				'audit   ',
+				`${audit.directory}, chain ${audit.chain}, record ${audit.seq}, ${sizeText(audit.bytes)} of ${sizeText(audit.limit)}`,
+			],
+		]),
+	);
+	if (audit.unwritable !== undefined)
+		lines.push(warn(paint, `records cannot be written since ${audit.unwritable.since}: ${audit.unwritable.reason}`));
 	const lost = Object.values(audit.lost).reduce((sum, count) => sum + count, 0);
 	if (lost > 0) lines.push(warn(paint, `${lost} records are in no chain`));
 	if (audit.unknown > 0) lines.push(warn(paint, `${audit.unknown} calls of the run before have no known end`));
-	lines.push(table(audit.sinks.map(({ sink, behind, error }) => [sink, behind === 0 ? 'has everything' : `${sizeText(behind)} behind`, error ?? '']), '          '));
+	lines.push(
+		table(
+			audit.sinks.map(({ sink, behind, error }) => [
+				sink,
+				behind === 0 ? 'has everything' : `${sizeText(behind)} behind`,
+				error ?? '',
+			]),
+			'          ',
+		),
+	);
 	return lines.join('');
 }
 
-const warn = (paint: Terminal['paint'], text: string): string => `          ${paint('yellow', '!')} ${visible(text).replaceAll('\n', '\n            ')}\n`;
+const warn = (paint: Terminal['paint'], text: string): string =>
+	`          ${paint('yellow', '!')} ${visible(text).replaceAll('\n', '\n            ')}\n`;
 
 const short = (revision: string): string => (/^[0-9a-f]{40,}$/.test(revision) ? revision.slice(0, 12) : revision);
 
-const left = (milliseconds: number): string => (milliseconds > 0 ? `${lasting(milliseconds)} left` : `over for ${lasting(-milliseconds)}`);
+const left = (milliseconds: number): string =>
+	milliseconds > 0 ? `${lasting(milliseconds)} left` : `over for ${lasting(-milliseconds)}`;
 
 function lasting(milliseconds: number): string {
 	const seconds = Math.max(0, Math.floor(milliseconds / 1000));

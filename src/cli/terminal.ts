@@ -55,7 +55,8 @@ export async function settle(terminal: Terminal, run: () => Promise<number> | nu
 }
 
 /** The end of a command's --help. */
-export const example = (...lines: readonly string[]): string => `\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${lines.map(line => `  ${line}\n`).join('')}`;
+export const example = (...lines: readonly string[]): string =>
+	`\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${lines.map(line => `  ${line}\n`).join('')}`;
 
 /** RFC 3339 in UTC, whole seconds. */
 export const timeText = (milliseconds: number): string => new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z');
@@ -67,7 +68,8 @@ export const jsonLine = (value: unknown): string => `${JSON.stringify(value)}\n`
 const UNSAFE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /** Text of somebody else's that is safe to show. */
-export const visible = (text: string): string => text.replace(UNSAFE, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+export const visible = (text: string): string =>
+	text.replace(UNSAFE, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** Columns side by side; each as wide as its widest cell, the last as it is. Cells are shown as plain text. */
 export function table(rows: readonly (readonly string[])[], indent = ''): string {
@@ -76,5 +78,10 @@ export function table(rows: readonly (readonly string[])[], indent = ''): string
 	for (const row of cells) {
 		for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
 	}
-	return cells.map(row => `${indent}${row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ')}\n`).join('');
+	return cells
+		.map(
+			row =>
+				`${indent}${row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ')}\n`,
+		)
+		.join('');
 }

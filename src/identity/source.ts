@@ -2,15 +2,14 @@ import type { SecureContextOptions, TLSSocket, TlsOptions } from 'node:tls';
 import type { IdentityConfig } from '../config/schema.ts';
 import { type Watch, watchFiles } from '../config/watch.ts';
 import type { Identity } from '../model/agent.ts';
-import type { Refused } from '../model/cause.ts';
+import { type Refused, refused } from '../model/cause.ts';
 import type { Clock } from '../model/ports.ts';
 import { readSvidFiles } from './files.ts';
 import { Handshakes, judgeUpstream } from './handshake.ts';
 import type { When } from './path.ts';
-import type { SvidFacts } from './rules.ts';
 import { caPem, ServerTls } from './server-tls.ts';
 import { openSvid, type Svid } from './svid.ts';
-import type { Broken, TrustBundle } from './trust.ts';
+import { type Broken, trustBundleFor } from './trust.ts';
 
 /** What became of a look at the source of the SVID that found something new. */
 export type IdentityReload =
@@ -41,8 +40,8 @@ export interface IdentitySource {
 	clientTlsOptions(): { readonly cert: string; readonly key: string };
 	/** PEM of the CAs that agents are judged by; also the `ca` towards an upstream with an expected id and no bundle of its own. */
 	trustAnchors(): readonly string[];
-	/** Whether the upstream is who it must be; by the bundle given, or by those that agents are judged by. */
-	judgeUpstream(socket: TLSSocket, expected: string, bundle?: TrustBundle): SvidFacts | Refused;
+	/** Why the upstream is not who it must be; by the trust bundle given, or by those that agents are judged by. */
+	judgeUpstream(socket: TLSSocket, expected: string, trustBundlePem?: string): Refused | undefined;
 	/** Looks at the source now; resolves when what it holds is in force, or with why it is not. */
 	reload(): Promise<Broken | undefined>;
 	close(): void;
@@ -119,9 +118,15 @@ class FileSource implements IdentitySource {
 		return caPem(this.current().trustBundles);
 	}
 
-	judgeUpstream(socket: TLSSocket, expected: string, bundle?: TrustBundle): SvidFacts | Refused {
-		const bundles = bundle === undefined ? this.current().trustBundles : new Map([[bundle.trustDomain, bundle]]);
-		return judgeUpstream(socket, expected, bundles, this.#when());
+	judgeUpstream(socket: TLSSocket, expected: string, trustBundlePem?: string): Refused | undefined {
+		let bundles = this.current().trustBundles;
+		if (trustBundlePem !== undefined) {
+			const bundle = trustBundleFor(expected, trustBundlePem);
+			if ('broken' in bundle) return refused('upstream_tls', `its trust bundle: ${bundle.broken}`);
+			bundles = new Map([[bundle.trustDomain, bundle]]);
+		}
+		const judged = judgeUpstream(socket, expected, bundles, this.#when());
+		return 'cause' in judged ? judged : undefined;
 	}
 
 	reload(): Promise<Broken | undefined> {

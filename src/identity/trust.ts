@@ -1,5 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { type CertificateFacts, readCertificate } from '../formats/der-certificate.ts';
+import { parseSpiffeId } from '../formats/spiffe-id.ts';
 
 /** A certificate read twice: by our own strict reader, which judges, and by OpenSSL, which checks signatures. */
 export interface Certificate {
@@ -65,4 +66,12 @@ export function trustBundle(trustDomain: string, anchors: readonly Certificate[]
 	const hash = createHash('sha256');
 	for (const { x509 } of anchors) hash.update(createHash('sha256').update(x509.raw).digest());
 	return { trustDomain, anchors, revision: hash.digest('hex') };
+}
+
+/** The bundle of the trust domain of `id`, from its PEM text. */
+export function trustBundleFor(id: string, pem: string): TrustBundle | Broken {
+	const spiffeId = parseSpiffeId(id);
+	if ('broken' in spiffeId) return spiffeId;
+	const anchors = readPemCertificates(pem);
+	return 'broken' in anchors ? anchors : trustBundle(spiffeId.trustDomain, anchors);
 }

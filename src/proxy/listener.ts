@@ -1,7 +1,7 @@
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
-import { createServer, type Server, type Socket, connect as tryConnect } from 'node:net';
-import { dirname } from 'node:path';
+import { chmodSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { ListenerConfig } from '../config/schema.ts';
+import { clearSocketPath } from '../config/socket-path.ts';
 import type { Cause, Refused } from '../model/cause.ts';
 import { refused } from '../model/cause.ts';
 import type { ConnectionLimits, Connections } from './connection.ts';
@@ -39,7 +39,11 @@ export class Listener {
 	#tokens: number;
 	#filled = performance.now();
 
-	constructor(config: ListenerConfig, duty: Duty & { readonly connections: Connections }, refuse: (refusal: Refused, socket: Socket) => void) {
+	constructor(
+		config: ListenerConfig,
+		duty: Duty & { readonly connections: Connections },
+		refuse: (refusal: Refused, socket: Socket) => void,
+	) {
 		this.name = config.name;
 		this.connections = duty.connections;
 		this.connections.limits = duty.limits;
@@ -47,7 +51,10 @@ export class Listener {
 		this.#config = config;
 		this.#duty = duty;
 		this.#tokens = duty.rate;
-		this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }, socket => this.#accept(socket));
+		this.#server = createServer(
+			{ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 },
+			socket => this.#accept(socket),
+		);
 	}
 
 	get config(): ListenerConfig {
@@ -76,7 +83,7 @@ export class Listener {
 	/** Rejects with what stands in the way: the port is taken, the path is no socket, … */
 	async listen(): Promise<void> {
 		const { address, mode } = this.#config;
-		if (address.kind === 'unix') await clearSocket(address.path);
+		if (address.kind === 'unix') await clearSocketPath(address.path);
 		await new Promise<void>((resolve, reject) => {
 			this.#server.once('error', reject);
 			const ready = (): void => {
@@ -142,22 +149,4 @@ export class Listener {
 		this.#tokens--;
 		return true;
 	}
-}
-
-/** Removes the socket that a killed process left behind; anything else in its place, or a living one, is an error. */
-async function clearSocket(path: string): Promise<void> {
-	mkdirSync(dirname(path), { recursive: true });
-	const there = lstatSync(path, { throwIfNoEntry: false });
-	if (there === undefined) return;
-	if (!there.isSocket()) throw new Error(`${path} is there and is no socket`);
-	const alive = await new Promise<boolean>(resolve => {
-		const probe = tryConnect({ path });
-		probe.once('connect', () => {
-			probe.destroy();
-			resolve(true);
-		});
-		probe.once('error', () => resolve(false));
-	});
-	if (alive) throw new Error(`another process listens on ${path}`);
-	unlinkSync(path);
 }

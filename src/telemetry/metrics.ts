@@ -96,6 +96,18 @@ export function createMetrics(version: string) {
 			labelNames: ['sink'],
 			registers,
 		}),
+		records: new Counter({
+			name: 'sallyport_audit_records_total',
+			help: 'Records written to the chain, by type.',
+			labelNames: ['type'],
+			registers,
+		}),
+		auditFailures: new Counter({
+			name: 'sallyport_audit_failures_total',
+			help: 'Times that records began to be unwritable, by reason.',
+			labelNames: ['reason'],
+			registers,
+		}),
 		unrecorded: new Counter({
 			name: 'sallyport_audit_unrecorded_total',
 			help: 'Records that could not be written.',

@@ -1,23 +1,34 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { Control } from '../../src/admin/control.ts';
 import type { ReloadOutcome } from '../../src/admin/api.ts';
+import { Control } from '../../src/admin/control.ts';
 import { makeWorkspace } from '../support/workspace.ts';
 import { ask, memory } from './fixture.ts';
 
-async function open(t: TestContext, reload: () => Promise<ReloadOutcome> = async () => ({ problems: [], restart: [] })) {
+async function open(
+	t: TestContext,
+	reload: () => Promise<ReloadOutcome> = async () => ({ problems: [], restart: [] }),
+) {
 	const path = makeWorkspace(t).path('control.sock');
 	const seen = memory();
 	const control = new Control({
 		config: { socket: path },
-		identity: { serverTlsOptions: () => ({}), secureContextOptions: () => ({}), identifyTls: () => ({ cause: 'identity_missing' }) },
+		identity: {
+			serverTlsOptions: () => ({}),
+			secureContextOptions: () => ({}),
+			identifyTls: () => ({ cause: 'identity_missing' }),
+		},
 		recorder: seen.recorder,
 		status: () => ({ ready: true }),
 		reload,
 	});
 	t.after(() => control.close());
 	await control.listen();
-	const request = (method: string, target: string, more: { readonly headers?: Record<string, string>; readonly body?: string } = {}) => ask({ socketPath: path, method, path: target, ...more });
+	const request = (
+		method: string,
+		target: string,
+		more: { readonly headers?: Record<string, string>; readonly body?: string } = {},
+	) => ask({ socketPath: path, method, path: target, ...more });
 	return { request, ...seen };
 }
 
@@ -35,7 +46,10 @@ test('a reload that was taken: 200, and two records of it', async t => {
 });
 
 test('a reload that was not taken: 422 with every problem', async t => {
-	const problems = [{ line: 12, column: 3, path: 'policy.mode', message: 'expected "enforce" or "observe"' }, { part: 'identity', message: 'key: it does not belong to the certificate' }];
+	const problems = [
+		{ line: 12, column: 3, path: 'policy.mode', message: 'expected "enforce" or "observe"' },
+		{ part: 'identity', message: 'key: it does not belong to the certificate' },
+	];
 	const { request, control } = await open(t, async () => ({ problems, restart: [] }));
 	const answer = await request('POST', '/v1/reload');
 	assert.equal(answer.status, 422);
@@ -97,7 +111,7 @@ test('what is no use of the API leaves no record of one', async t => {
 	assert.deepEqual(control, []);
 });
 
-test('a web page cannot act in an operator\'s name', async t => {
+test("a web page cannot act in an operator's name", async t => {
 	const { request, control } = await open(t);
 	assert.equal((await request('POST', '/v1/reload', { headers: { origin: 'https://evil.test' } })).status, 403);
 	assert.deepEqual(control, []);
@@ -105,7 +119,11 @@ test('a web page cannot act in an operator\'s name', async t => {
 
 test('every answer is JSON, and its connection ends with it', async t => {
 	const { request } = await open(t);
-	for (const [method, path] of [['GET', '/v1/status'], ['POST', '/v1/reload'], ['GET', '/nowhere']] as const) {
+	for (const [method, path] of [
+		['GET', '/v1/status'],
+		['POST', '/v1/reload'],
+		['GET', '/nowhere'],
+	] as const) {
 		const answer = await request(method, path);
 		assert.match(answer.type, /^application\/(problem\+)?json$/);
 		assert.equal(typeof answer.json(), 'object');

@@ -16,13 +16,20 @@ async function open(t: TestContext) {
 	const workspace = makeWorkspace(t);
 	const certs = (name: string): string => workspace.path('certs', name);
 	const identity = await openIdentity(
-		{ trust_domain: TRUST_DOMAIN, svid: { files: { certificate: certs('sallyport.pem'), key: certs('sallyport.key'), trust_bundle: workspace.ca } }, clock_skew: 0 },
+		{
+			trust_domain: TRUST_DOMAIN,
+			svid: { files: { certificate: certs('sallyport.pem'), key: certs('sallyport.key'), trust_bundle: workspace.ca } },
+			clock_skew: 0,
+		},
 		{ clock: { now: () => Date.now() } },
 	);
 	t.after(() => identity.close());
 	const seen = memory();
 	const control = new Control({
-		config: { address: { kind: 'tcp', host: '127.0.0.1', port: 0 }, operators: [`spiffe://${TRUST_DOMAIN}/operators/*`] },
+		config: {
+			address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+			operators: [`spiffe://${TRUST_DOMAIN}/operators/*`],
+		},
 		identity,
 		recorder: seen.recorder,
 		status: () => ({ ready: true }),
@@ -34,7 +41,13 @@ async function open(t: TestContext) {
 	assert.ok(bound !== undefined && 'port' in bound);
 	const { port } = bound;
 	const get = (pair?: Pair) =>
-		ask({ host: 'localhost', port, path: '/v1/status', ca: readFileSync(workspace.ca), ...(pair === undefined ? {} : { cert: readFileSync(pair.certificate), key: readFileSync(pair.key) }) });
+		ask({
+			host: 'localhost',
+			port,
+			path: '/v1/status',
+			ca: readFileSync(workspace.ca),
+			...(pair === undefined ? {} : { cert: readFileSync(pair.certificate), key: readFileSync(pair.key) }),
+		});
 	return { workspace, identity, control, port, get, seen };
 }
 
@@ -73,7 +86,7 @@ test('loopback without a certificate is nobody', async t => {
 	assert.equal(seen.refused[0]?.cause, 'identity_missing');
 });
 
-test('the operator\'s id from another CA, expired, or below the pattern is refused', async t => {
+test("the operator's id from another CA, expired, or below the pattern is refused", async t => {
 	const { workspace, get, seen } = await open(t);
 	const foreign = mintCa(TRUST_DOMAIN, { now: Date.now(), lifetime: 3_600_000 });
 	const cases = [

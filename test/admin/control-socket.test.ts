@@ -42,7 +42,11 @@ async function open(t: TestContext, { users, peerCredentials }: More = {}) {
 
 /** Asks as another user of this machine, by curl. Needs root. */
 function askAs(uid: number, path: string): Promise<{ readonly status: number; readonly body: string }> {
-	const child = spawn('curl', ['-q', '-sS', '--max-time', '10', '--unix-socket', path, '-w', '\n%{http_code}', 'http://sallyport/v1/status'], { uid, gid: uid, cwd: '/', stdio: ['ignore', 'pipe', 'inherit'] });
+	const child = spawn(
+		'curl',
+		['-q', '-sS', '--max-time', '10', '--unix-socket', path, '-w', '\n%{http_code}', 'http://sallyport/v1/status'],
+		{ uid, gid: uid, cwd: '/', stdio: ['ignore', 'pipe', 'inherit'] },
+	);
 	let text = '';
 	child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
 		text += chunk;
@@ -87,7 +91,15 @@ test('another user is refused in words, recorded, and nothing is done', { skip: 
 	assert.equal(problem.type, 'urn:sallyport:cause:listener_forbidden');
 	assert.match(String(problem.detail), /uid:65533/);
 	assert.deepEqual(control, []);
-	assert.deepEqual(refused, [{ listener: 'admin.control', cause: 'listener_forbidden', detail: 'uid:65533 may not use the control socket', remote: '', claimed: 'uid:65533' }]);
+	assert.deepEqual(refused, [
+		{
+			listener: 'admin.control',
+			cause: 'listener_forbidden',
+			detail: 'uid:65533 may not use the control socket',
+			remote: '',
+			claimed: 'uid:65533',
+		},
+	]);
 });
 
 test('`users` says who; root is not among them by itself then', { skip: needsRoot }, async t => {
@@ -148,14 +160,26 @@ test('strangers that stay connected keep no operator out', async t => {
 test('a file in the place of the socket is left alone', async t => {
 	const workspace = makeWorkspace(t);
 	const path = workspace.path('control.sock');
-	writeFileSync(path, 'somebody\'s');
-	const control = new Control({ config: { socket: path }, identity: noIdentity, recorder: memory().recorder, status: () => ({}), reload: async () => ({ problems: [], restart: [] }) });
+	writeFileSync(path, "somebody's");
+	const control = new Control({
+		config: { socket: path },
+		identity: noIdentity,
+		recorder: memory().recorder,
+		status: () => ({}),
+		reload: async () => ({ problems: [], restart: [] }),
+	});
 	await assert.rejects(control.listen(), /is there and is no socket/);
 });
 
 test('two cannot have one socket', async t => {
 	const { path } = await open(t);
-	const second = new Control({ config: { socket: path }, identity: noIdentity, recorder: memory().recorder, status: () => ({}), reload: async () => ({ problems: [], restart: [] }) });
+	const second = new Control({
+		config: { socket: path },
+		identity: noIdentity,
+		recorder: memory().recorder,
+		status: () => ({}),
+		reload: async () => ({ problems: [], restart: [] }),
+	});
 	await assert.rejects(second.listen(), /another process listens on/);
 	assert.equal((await ask({ socketPath: path, path: '/v1/status' })).status, 200, 'the first goes on');
 });

@@ -11,7 +11,14 @@ export interface Answer {
 }
 
 /** One request on a connection of its own; rejects when the connection fails. */
-export function ask(options: RequestOptions & { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer; readonly body?: string }): Promise<Answer> {
+export function ask(
+	options: RequestOptions & {
+		readonly ca?: Buffer;
+		readonly cert?: Buffer;
+		readonly key?: Buffer;
+		readonly body?: string;
+	},
+): Promise<Answer> {
 	const { body, ...rest } = options;
 	return new Promise((resolve, reject) => {
 		const open = rest.ca === undefined ? requestPlain : requestTls;
@@ -21,7 +28,13 @@ export function ask(options: RequestOptions & { readonly ca?: Buffer; readonly c
 			response.on('error', reject);
 			response.on('end', () => {
 				const text = Buffer.concat(chunks).toString('utf8');
-				resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'] ?? '', headers: response.headers, text, json: () => JSON.parse(text) as Record<string, unknown> });
+				resolve({
+					status: response.statusCode ?? 0,
+					type: response.headers['content-type'] ?? '',
+					headers: response.headers,
+					text,
+					json: () => JSON.parse(text) as Record<string, unknown>,
+				});
 			});
 		});
 		request.on('error', reject);

@@ -10,7 +10,12 @@ import { ask } from './fixture.ts';
 async function open(t: TestContext, more: { readonly missing?: NotReady[]; readonly loop?: LoopHealth } = {}) {
 	const { missing = [], loop } = more;
 	const { registry } = createMetrics('0.0.0-test');
-	const health = new Health({ address: { kind: 'tcp', host: '127.0.0.1', port: 0 }, registry, readiness: () => missing, ...(loop === undefined ? {} : { loop }) });
+	const health = new Health({
+		address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+		registry,
+		readiness: () => missing,
+		...(loop === undefined ? {} : { loop }),
+	});
 	t.after(() => health.close());
 	await health.listen();
 	const { bound } = health;
@@ -63,7 +68,7 @@ test('/readyz names the parts that are not ready', async t => {
 	assert.deepEqual(not.json(), { ready: false, parts: [{ part: 'policy', reason: 'no policy was ever in force' }] });
 });
 
-test('/metrics is Prometheus text with our metrics and Node\'s', async t => {
+test("/metrics is Prometheus text with our metrics and Node's", async t => {
 	const { get } = await open(t);
 	const answer = await get('/metrics');
 	assert.equal(answer.status, 200);
@@ -75,7 +80,10 @@ test('/metrics is Prometheus text with our metrics and Node\'s', async t => {
 test('metrics that cannot be made are an error, not a crash', async t => {
 	const health = new Health({
 		address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-		registry: { contentType: 'text/plain; version=0.0.4; charset=utf-8', metrics: () => Promise.reject(new Error('a collector failed')) },
+		registry: {
+			contentType: 'text/plain; version=0.0.4; charset=utf-8',
+			metrics: () => Promise.reject(new Error('a collector failed')),
+		},
 		readiness: () => [],
 	});
 	t.after(() => health.close());
@@ -89,7 +97,8 @@ test('metrics that cannot be made are an error, not a crash', async t => {
 
 test('nothing else is there, and only GET and HEAD', async t => {
 	const { get } = await open(t);
-	for (const path of ['/', '/v1/status', '/livez/', '/LIVEZ', '/metrics/x']) assert.equal((await get(path)).status, 404, path);
+	for (const path of ['/', '/v1/status', '/livez/', '/LIVEZ', '/metrics/x'])
+		assert.equal((await get(path)).status, 404, path);
 	const post = await get('/livez', 'POST');
 	assert.equal(post.status, 405);
 	assert.equal(post.headers.allow, 'GET, HEAD');
@@ -115,7 +124,10 @@ test('what cannot be read is refused, and the next good request works', async t 
 	const { port, get } = await open(t);
 	assert.match(await raw(port, 'garbage\r\n\r\n'), /^HTTP\/1\.1 400 /);
 	assert.match(await raw(port, '\u0016\u0003\u0001\u0002\u0000\u0001'), /^HTTP\/1\.1 400 /);
-	assert.match(await raw(port, `GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);
+	assert.match(
+		await raw(port, `GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`),
+		/^HTTP\/1\.1 431 /,
+	);
 	assert.equal((await get('/livez')).status, 200);
 });
 
@@ -139,7 +151,11 @@ test('a crowd of idle connections keeps nobody out', async t => {
 
 test('health on a Unix socket', async t => {
 	const path = makeWorkspace(t).path('health.sock');
-	const health = new Health({ address: { kind: 'unix', path }, registry: createMetrics('0').registry, readiness: () => [] });
+	const health = new Health({
+		address: { kind: 'unix', path },
+		registry: createMetrics('0').registry,
+		readiness: () => [],
+	});
 	t.after(() => health.close());
 	await health.listen();
 	assert.equal((await ask({ socketPath: path, path: '/readyz' })).status, 200);

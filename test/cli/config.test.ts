@@ -26,7 +26,11 @@ test('the same as JSON', async t => {
 	const file = makeWorkspace(t).write('sallyport.yaml', `${GOOD}polices: {}\n`);
 	const { code, out } = await sallyport(['config', 'check', '--config', file, '--json']);
 	assert.equal(code, 2);
-	assert.deepEqual(JSON.parse(out), { file, ok: false, problems: [{ line: 11, column: 10, path: 'polices', message: 'is not a key that Sallyport knows' }] });
+	assert.deepEqual(JSON.parse(out), {
+		file,
+		ok: false,
+		problems: [{ line: 11, column: 10, path: 'polices', message: 'is not a key that Sallyport knows' }],
+	});
 });
 
 test('text of a file cannot drive a terminal', async t => {

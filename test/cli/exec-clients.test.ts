@@ -8,14 +8,22 @@ import { freePort, sallyport } from './run.ts';
 /** Programs that know nothing of Sallyport, and what they fetch. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
 	curl: ['curl', '-q', '-sS', '--fail', '--max-time', '20'],
-	'python urllib': ['python3', '-c', 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())'],
-	'node http': [process.execPath, '-e', "require('http').get(process.argv[1], r => { process.exitCode = r.statusCode === 200 ? 0 : 1; r.pipe(process.stdout) })"],
+	'python urllib': [
+		'python3',
+		'-c',
+		'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())',
+	],
+	'node http': [
+		process.execPath,
+		'-e',
+		"require('http').get(process.argv[1], r => { process.exitCode = r.statusCode === 200 ? 0 : 1; r.pipe(process.stdout) })",
+	],
 };
 
 /** Those that take a password in an address; urllib sends it as the host. */
 const DOORS: ReadonlySet<string> = new Set(['curl', 'node http']);
 
-test('unmodified programs go through proxy and door, each call under the agent\'s own identity', async t => {
+test("unmodified programs go through proxy and door, each call under the agent's own identity", async t => {
 	const workspace = makeWorkspace(t);
 	const upstream = await startUpstream(t);
 	const [proxy, door] = [await freePort(), await freePort()];
@@ -30,10 +38,14 @@ test('unmodified programs go through proxy and door, each call under the agent\'
 		},
 		policy: policyOf('allow if input.agent.path == "/agents/ann"'),
 	});
-	const exec = (words: readonly string[]) => sallyport(['exec', '--agent', 'ann', '--config', workspace.path('sallyport.yaml'), '--', ...words]);
+	const exec = (words: readonly string[]) =>
+		sallyport(['exec', '--agent', 'ann', '--config', workspace.path('sallyport.yaml'), '--', ...words]);
 	for (const [name, words] of Object.entries(PROGRAMS)) {
 		// The whole URL is only known in the environment: a shell puts it in.
-		for (const [way, url] of [['proxy', `http://tool.internal:${upstream.port}/${name.replaceAll(' ', '-')}`], ['door', '$TOOL_URL/door']] as const) {
+		for (const [way, url] of [
+			['proxy', `http://tool.internal:${upstream.port}/${name.replaceAll(' ', '-')}`],
+			['door', '$TOOL_URL/door'],
+		] as const) {
 			if (way === 'door' && !DOORS.has(name)) continue;
 			const before = upstream.seen.length;
 			const { code, out, err } = await exec(['sh', '-c', `url="${url}"; "$@" "$url"`, 'sh', ...words]);
@@ -51,7 +63,12 @@ test('unmodified programs go through proxy and door, each call under the agent\'
 
 	// Node's fetch opens a tunnel for http:// too, which an upstream whose calls are inspected does not get.
 	const before = upstream.connections();
-	const fetched = await exec([process.execPath, '-e', 'fetch(process.argv[1])', `http://tool.internal:${upstream.port}/`]);
+	const fetched = await exec([
+		process.execPath,
+		'-e',
+		'fetch(process.argv[1])',
+		`http://tool.internal:${upstream.port}/`,
+	]);
 	assert.notEqual(fetched.code, 0);
 	assert.equal(upstream.connections(), before);
 	await running.waitForRecord(({ cause }) => cause === 'tunnel_to_inspected', 'the tunnel that was refused');

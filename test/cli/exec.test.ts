@@ -23,18 +23,35 @@ upstreams:
 	);
 }
 
-const as = (file: string, ...words: readonly string[]): string[] => ['exec', '--agent', 'ann', '--config', file, '--', ...words];
+const as = (file: string, ...words: readonly string[]): string[] => [
+	'exec',
+	'--agent',
+	'ann',
+	'--config',
+	file,
+	'--',
+	...words,
+];
 
 test('the program gets its environment, without what was inherited and would lead around', async t => {
 	const file = configured(t);
-	const program = 'console.log(JSON.stringify([process.env.HTTPS_PROXY, process.env.NO_PROXY ?? null, process.env.SALLYPORT_AGENT, process.env.KEPT, process.argv.slice(1)]))';
-	const { code, out, err } = await sallyport(as(file, process.execPath, '-e', program, '--', '-x', 'a b'), { env: { NO_PROXY: '.corp', KEPT: 'yes', HTTPS_PROXY: 'http://corp:3128' } });
+	const program =
+		'console.log(JSON.stringify([process.env.HTTPS_PROXY, process.env.NO_PROXY ?? null, process.env.SALLYPORT_AGENT, process.env.KEPT, process.argv.slice(1)]))';
+	const { code, out, err } = await sallyport(as(file, process.execPath, '-e', program, '--', '-x', 'a b'), {
+		env: { NO_PROXY: '.corp', KEPT: 'yes', HTTPS_PROXY: 'http://corp:3128' },
+	});
 	assert.equal(err, '');
 	assert.equal(code, 0);
-	assert.deepEqual(JSON.parse(out), [`http://ann:${TOKEN}@127.0.0.1:17402`, null, 'spiffe://example.org/agents/ann', 'yes', ['-x', 'a b']]);
+	assert.deepEqual(JSON.parse(out), [
+		`http://ann:${TOKEN}@127.0.0.1:17402`,
+		null,
+		'spiffe://example.org/agents/ann',
+		'yes',
+		['-x', 'a b'],
+	]);
 });
 
-test('the exit status is the program\'s', async t => {
+test("the exit status is the program's", async t => {
 	const { code, signal } = await sallyport(as(configured(t), 'sh', '-c', 'exit 7'));
 	assert.deepEqual({ code, signal }, { code: 7, signal: null });
 });
@@ -47,11 +64,19 @@ test('a program that a signal ended ends `exec` by the same', async t => {
 for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1'] as const) {
 	test(`${name} reaches the program, which decides what to do`, async t => {
 		const short = name.slice(3);
-		const { code, out } = await sallyport(as(configured(t), 'sh', '-c', `trap 'echo got ${short}; exit 5' ${short}; echo ready; while :; do sleep 0.05; done`), {
-			onOutput: (pid, text) => {
-				if (text === 'ready\n') process.kill(pid, name);
+		const { code, out } = await sallyport(
+			as(
+				configured(t),
+				'sh',
+				'-c',
+				`trap 'echo got ${short}; exit 5' ${short}; echo ready; while :; do sleep 0.05; done`,
+			),
+			{
+				onOutput: (pid, text) => {
+					if (text === 'ready\n') process.kill(pid, name);
+				},
 			},
-		});
+		);
 		assert.equal(out, `ready\ngot ${short}\n`);
 		assert.equal(code, 5);
 	});
@@ -70,7 +95,7 @@ test('no such program: 127; one that cannot be run: 126', async t => {
 	assert.equal((await sallyport(as(file, '/etc/passwd'))).code, 126);
 });
 
-test('an agent without a way out, a bad name, no program: the caller\'s mistakes', async t => {
+test("an agent without a way out, a bad name, no program: the caller's mistakes", async t => {
 	const file = configured(t);
 	const nobody = await sallyport(['exec', '--agent', 'bob', '--config', file, '--', 'true']);
 	assert.equal(nobody.code, 2);

@@ -42,6 +42,8 @@ export const freePort = (): Promise<number> =>
 		server.once('error', reject);
 		server.listen(0, '127.0.0.1', () => {
 			const address = server.address();
-			server.close(() => (typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port'))));
+			server.close(() =>
+				typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
+			);
 		});
 	});

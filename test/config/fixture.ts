@@ -1,4 +1,4 @@
-import { parseConfig, type Problem, problemText } from '../../src/config/load.ts';
+import { type Problem, parseConfig, problemText } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 
 /** The shortest configuration that is good. */

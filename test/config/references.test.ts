@@ -12,15 +12,23 @@ const UPSTREAM = (password: string): string => `${GOOD}upstreams:
 `;
 
 test('any string may be the value of an environment variable', () => {
-	const text = GOOD.replace('trust_domain: example.org', 'trust_domain: { env: DOMAIN }').replace('127.0.0.1:17401', '{ env: LISTEN }');
+	const text = GOOD.replace('trust_domain: example.org', 'trust_domain: { env: DOMAIN }').replace(
+		'127.0.0.1:17401',
+		'{ env: LISTEN }',
+	);
 	const config = configOf(text, { DOMAIN: 'acme.test', LISTEN: '127.0.0.1:17499' });
 	assert.equal(config.identity.trust_domain, 'acme.test');
 	assert.deepEqual(config.listeners[0]?.address, { kind: 'tcp', host: '127.0.0.1', port: 17499 });
 });
 
 test('a variable that is not set is a problem where it stands, and its value is judged like any other', () => {
-	assert.deepEqual(problemsOf(UPSTREAM('{ env: DB_PASSWORD }')), [':15:89  upstreams.orders.credentials[0].password: the environment variable DB_PASSWORD is not set']);
-	assert.match(problemsOf(GOOD.replace('127.0.0.1:17401', '{ env: LISTEN }'), { LISTEN: 'nowhere' })[0] ?? '', /^:9:14 {2}listeners\[0\]\.address: expected HOST:PORT/);
+	assert.deepEqual(problemsOf(UPSTREAM('{ env: DB_PASSWORD }')), [
+		':15:89  upstreams.orders.credentials[0].password: the environment variable DB_PASSWORD is not set',
+	]);
+	assert.match(
+		problemsOf(GOOD.replace('127.0.0.1:17401', '{ env: LISTEN }'), { LISTEN: 'nowhere' })[0] ?? '',
+		/^:9:14 {2}listeners\[0\]\.address: expected HOST:PORT/,
+	);
 });
 
 test('a file gives its text without the last line feed, relative to the configuration', t => {

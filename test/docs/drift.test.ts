@@ -7,10 +7,12 @@ import { generatedFiles } from '../../scripts/generated.ts';
 import { CAUSES } from '../../src/model/cause.ts';
 import { SALLYPORT } from '../support/sallyport.ts';
 
-const committed = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
+const committed = (path: string): string =>
+	readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
 
 for (const [path, text] of await generatedFiles()) {
-	test(`${path} is what the code says; \`node scripts/generate-docs.ts\` makes it so`, () => assert.equal(committed(path), text));
+	test(`${path} is what the code says; \`node scripts/generate-docs.ts\` makes it so`, () =>
+		assert.equal(committed(path), text));
 }
 
 test('`config schema` prints the schema that is committed', () => {
@@ -27,11 +29,15 @@ test('every cause, and what to do about every refusal, is in docs/causes.md', ()
 test('docs/control.md names every endpoint and every variable that programs are given', () => {
 	const page = committed('docs/control.md');
 	const api = committed('src/admin/api.ts');
-	const endpoints = [...api.matchAll(/'(\/v1\/[a-z]+)', \{ method: '([A-Z]+)'/g)].map(([, path, method]) => `${method} ${path}`);
+	const endpoints = [...api.matchAll(/'(\/v1\/[a-z]+)', \{ method: '([A-Z]+)'/g)].map(
+		([, path, method]) => `${method} ${path}`,
+	);
 	assert.ok(endpoints.length >= 2);
 	for (const endpoint of endpoints) assert.ok(page.includes(`\`${endpoint}\``), endpoint);
 	const environment = committed('src/cli/agent-environment.ts');
-	const variables = new Set([...environment.matchAll(/\bset\.([A-Z_]+) =|\b(SALLYPORT_[A-Z]+):/g)].map(([, one, other]) => one ?? other ?? ''));
+	const variables = new Set(
+		[...environment.matchAll(/\bset\.([A-Z_]+) =|\b(SALLYPORT_[A-Z]+):/g)].map(([, one, other]) => one ?? other ?? ''),
+	);
 	assert.ok(variables.size >= 5, [...variables].join());
 	for (const variable of variables) assert.ok(page.includes(`\`${variable}\``), variable);
 });

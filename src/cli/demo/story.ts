@@ -66,7 +66,7 @@ export async function httpCalls(stage: Stage, telling: Telling): Promise<void> {
 			verdict: 'deny',
 			cause: 'denied_by_rule',
 			mark: '403',
-			text: () => 'and the CRM sees nothing of it',
+			text: () => 'the CRM sees nothing of it',
 			also: untouched,
 		},
 		{
@@ -77,7 +77,7 @@ export async function httpCalls(stage: Stage, telling: Telling): Promise<void> {
 			verdict: 'ask',
 			cause: 'approval_required',
 			mark: '403',
-			text: () => 'and the CRM sees nothing of it',
+			text: () => 'the CRM sees nothing of it',
 			also: untouched,
 		},
 		{
@@ -88,7 +88,7 @@ export async function httpCalls(stage: Stage, telling: Telling): Promise<void> {
 			verdict: 'refuse',
 			cause: 'identity_missing',
 			mark: '403',
-			text: () => 'and the CRM sees nothing of it',
+			text: () => 'the CRM sees nothing of it',
 			also: untouched,
 		},
 		{
@@ -116,7 +116,7 @@ const refusedNote = (stage: Stage, before: { readonly requests: number }): Step 
 	verdict: 'deny',
 	cause: 'no_rule',
 	mark: '403',
-	text: () => 'and the CRM sees nothing of it',
+	text: () => 'the CRM sees nothing of it',
 	also: () => ({ 'the CRM sees nothing of it': stage.crm.requests() === before.requests }),
 });
 
