@@ -153,9 +153,11 @@ export class Exchange {
 		const { path, query, headers } = this.#facts;
 		const body = length === 0 ? null : (this.#body ?? this.#request);
 		if (length !== undefined && (length > 0 || method === 'POST' || method === 'PUT' || method === 'PATCH')) headers.push('content-length', String(length));
-		this.#request.once('end', () => {
+		const trailers = (): void => {
 			if (this.#request.rawTrailers.length > 0) this.#deps.droppedTrailers();
-		});
+		};
+		if (this.#request.complete) trailers();
+		else this.#request.once('end', trailers);
 		const forward = new Forward(call.permit, { method, path: query === undefined ? path : `${path}?${query}`, headers, body }, this.#response, {
 			pool: this.#deps.pool,
 			judge: this.#deps.calls.policyOf(this.#conn)?.defines('response')

@@ -29,7 +29,7 @@ test('every cause, and what to do about every refusal, is in docs/causes.md', ()
 test('docs/control.md names every endpoint and every variable that programs are given', () => {
 	const page = committed('docs/control.md');
 	const api = committed('src/admin/api.ts');
-	const endpoints = [...api.matchAll(/'(\/v1\/[a-z]+)', \{ method: '([A-Z]+)'/g)].map(
+	const endpoints = [...api.matchAll(/'(\/v1\/[a-z]+)',\s*\{\s*method: '([A-Z]+)'/g)].map(
 		([, path, method]) => `${method} ${path}`,
 	);
 	assert.ok(endpoints.length >= 2);

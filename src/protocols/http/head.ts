@@ -27,7 +27,10 @@ const broken = (rule: string): Refused => refused('undecodable', rule);
  * (RFC 9112 §3.2, §6.3, §7.8).
  */
 export function readHead(method: string, url: string, version: string, raw: RawHeaders): Head | Refused {
-	if (version !== '1.1') return broken(`HTTP/${version} is not taken`);
+	// Python's http.client, and so requests, opens tunnels by HTTP/1.0 and without a Host before Python 3.12. The target of
+	// CONNECT stands in its first line alone (RFC 9110 §9.3.6), so that reads in one way too.
+	const old = version === '1.0' && method === 'CONNECT';
+	if (version !== '1.1' && !old) return broken(`HTTP/${version} is not taken`);
 	if (!TOKEN.test(method)) return broken('the method is not a token');
 	let host: string | undefined;
 	let length: string | undefined;
@@ -77,14 +80,15 @@ export function readHead(method: string, url: string, version: string, raw: RawH
 				return broken('HTTP2-Settings is not taken');
 		}
 	}
-	if (host === undefined) return broken('no Host');
+	if (host === undefined && !old) return broken('no Host');
+	if (old && (encoding !== undefined || length !== undefined)) return broken('an HTTP/1.0 CONNECT with a body');
 	if (encoding !== undefined && encoding !== 'chunked') return broken('a Transfer-Encoding other than chunked');
 	if (encoding !== undefined && length !== undefined) return broken('both Transfer-Encoding and Content-Length');
 	if (length !== undefined && !/^\d{1,15}$/.test(length)) return broken('the Content-Length is not a number');
 	if (expect !== undefined && expect.toLowerCase() !== '100-continue') return broken('an Expect other than 100-continue');
 	const target = parseRequestTarget(method, url);
 	if ('broken' in target) return broken(target.broken);
-	const named = parseAuthority(host);
+	const named = parseAuthority(host ?? url);
 	if ('broken' in named) return broken(`Host: ${named.broken}`);
 	if (target.form === 'absolute') {
 		const usual = target.scheme === 'https' ? 443 : 80;
