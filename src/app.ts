@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { openAdmin } from './admin/admin.ts';
+import type { ReloadOutcome, ReloadProblem } from './admin/api.ts';
 import { type Status, statusOf } from './admin/status.ts';
 import { openAudit, type SigningKey, signingKey } from './audit/audit.ts';
 import { loadConfig, type Problem } from './config/load.ts';
@@ -24,16 +25,10 @@ import { createMetrics } from './telemetry/metrics.ts';
 /** A running Sallyport. */
 export interface App {
 	/** Reads the configuration again; what it holds is in force when this resolves, or `problems` says why not. */
-	reload(): Promise<ReloadResult>;
+	reload(): Promise<ReloadOutcome>;
 	status(): Status;
 	/** Drains and stops; resolves when everything is flushed. */
 	stop(): Promise<void>;
-}
-
-export interface ReloadResult {
-	readonly problems: readonly Problem[];
-	/** Sections that changed and need a restart. */
-	readonly restart: readonly string[];
 }
 
 /** What a reload cannot change under open sockets and files. */
@@ -154,10 +149,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		if (draining) missing.push({ part: 'proxy', reason: 'draining' });
 		if (identity.current().notAfter <= clock.now()) missing.push({ part: 'identity', reason: 'the SVID has expired' });
 		if (policy.current() === undefined)
-			missing.push({
-				part: 'policy',
-				reason: policy.status().problems?.map(printProblem).join('; ') ?? 'no policy was ever in force',
-			});
+			// Agents can read this: what is wrong with the policy is for `status`.
+			missing.push({ part: 'policy', reason: 'no policy was ever in force; `sallyport status` says why' });
 		if (audit.unwritable !== undefined && config.audit.on_failure === 'deny')
 			missing.push({ part: 'audit', reason: audit.unwritable });
 		return missing;
@@ -188,15 +181,23 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			if (!announced.has(`${name} ${address}`)) log.info({ listener: name, address }, 'listening');
 		announced = new Set(listening.map(({ name, address }) => `${name} ${address}`));
 	};
-	const reload = async (): Promise<ReloadResult> => {
-		await identity.reload();
-		await policy.reload();
+	const reload = async (): Promise<ReloadOutcome> => {
+		const identityNow = await identity.reload();
+		const policyNow = await policy.reload();
+		const others: ReloadProblem[] = [
+			...(identityNow === undefined ? [] : [{ part: 'identity', message: identityNow.broken }]),
+			...(policyNow.ok ? [] : policyNow.problems.map(problem => ({ part: 'policy', ...problem }))),
+		];
+		const outcome = (problems: readonly Problem[]): ReloadOutcome => ({
+			problems: [...problems.map(problem => ({ part: 'config', file, ...problem })), ...others],
+			restart: waiting,
+		});
 		const loaded = loadConfig(file, environment);
 		if ('problems' in loaded) {
 			reloadProblems = loaded.problems;
 			reloaded('config', false);
 			log.error({ problems: loaded.problems }, 'the configuration was not taken; the one before stays in force');
-			return { problems: loaded.problems, restart: [] };
+			return outcome(loaded.problems);
 		}
 		const next = loaded.config;
 		const restart = FIXED.filter(
@@ -223,7 +224,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			reloadProblems = [{ line: 0, column: 0, path: '', message: (error as Error).message }];
 			reloaded('config', false);
 			log.error({ problems: reloadProblems }, 'the configuration was not taken; the one before stays in force');
-			return { problems: reloadProblems, restart: [] };
+			return outcome(reloadProblems);
 		}
 		before.close();
 		announce();
@@ -238,7 +239,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 				? 'the configuration was read again'
 				: 'the configuration was read again; some sections need a restart',
 		);
-		return { problems: [], restart };
+		return outcome([]);
 	};
 
 	const admin = await openAdmin(config.admin, {

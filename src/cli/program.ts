@@ -70,6 +70,8 @@ export async function runProgram(argv: readonly string[], start: () => Promise<S
 
 /** Commander's own status for wrong usage is 1. */
 function exitsWithTwo(command: Command): void {
-	command.exitOverride(error => process.exit(error.exitCode === 0 ? 0 : 2));
+	command.exitOverride(error =>
+		process.exit(error.code === 'commander.error' || error.exitCode === 0 ? error.exitCode : 2),
+	);
 	for (const inner of command.commands) exitsWithTwo(inner);
 }

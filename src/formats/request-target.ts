@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+
 /**
  * Request targets (RFC 9112 §3.2), read strictly and never rewritten: what two parsers could read differently
  * is broken. `new URL` is not used: it rewrites paths and hosts.
@@ -40,16 +42,17 @@ export function parseAuthority(text: string): Authority | Broken {
 		if (end < 0) return { broken: 'the host is not an IPv6 literal' };
 		host = text.slice(1, end).toLowerCase();
 		rest = text.slice(end + 1);
-		if (!IPV6.test(host) || !host.includes(':')) return { broken: 'the host is not an IPv6 literal' };
+		if (!IPV6.test(host) || !isIPv6(host)) return { broken: 'the host is not an IPv6 literal' };
 	} else {
 		const colon = text.indexOf(':');
 		host = (colon < 0 ? text : text.slice(0, colon)).toLowerCase();
 		rest = colon < 0 ? '' : text.slice(colon);
 		if (host.length > 254 || !HOST_NAME.test(host)) return { broken: 'the host is not a host name' };
-		if (host.endsWith('.')) host = host.slice(0, -1);
+		const rooted = host.endsWith('.');
+		if (rooted) host = host.slice(0, -1);
 		// A last label of digits is an IPv4 address to some resolvers (0x7f.1, 127.1, 2130706433): only the plain form is taken.
 		const last = host.slice(host.lastIndexOf('.') + 1);
-		if (/^(\d+|0x[0-9a-f]*)$/.test(last) && !(IPV4.test(host) && host.split('.').every(part => Number(part) <= 255))) return { broken: 'the host is an IPv4 address in an odd form' };
+		if (/^(\d+|0x[0-9a-f]*)$/.test(last) && !(!rooted && IPV4.test(host) && host.split('.').every(part => Number(part) <= 255))) return { broken: 'the host is an IPv4 address in an odd form' };
 	}
 	if (rest === '') return { host, port: undefined };
 	const match = /^:(\d{1,5})$/.exec(rest);

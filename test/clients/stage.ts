@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
 import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import type { TestContext } from 'node:test';
-import { startSallyport, SALLYPORT, type Sallyport } from '../support/sallyport.ts';
-import { startUpstream, type Upstream } from '../support/upstream.ts';
+import { SALLYPORT, type Sallyport, startSallyport } from '../support/sallyport.ts';
 import { until } from '../support/until.ts';
+import { startUpstream, type Upstream } from '../support/upstream.ts';
 import { makeWorkspace, type Pair, type Workspace } from '../support/workspace.ts';
 import type { Way } from './matrix.ts';
 
@@ -36,10 +36,17 @@ export async function openStage(t: TestContext): Promise<ClientStage> {
 	const svid = workspace.agent('worker');
 	const hello = (_request: unknown, response: { end(text: string): void }): void => response.end('hello');
 	const crm = await startUpstream(t, { answer: hello });
-	const certificate = workspace.issue('api', 'spiffe://example.org/upstreams/api', { names: [{ kind: 'dns', value: 'api.example' }] });
+	const certificate = workspace.issue('api', 'spiffe://example.org/upstreams/api', {
+		names: [{ kind: 'dns', value: 'api.example' }],
+	});
 	const api = await startUpstream(t, { answer: hello, certificate });
 	const byToken = () => ({ token: { directory: workspace.path('tokens'), agents: [AGENT] } });
-	const ports = { mtls: await freePort(), token: await freePort(), doorMtls: await freePort(), doorToken: await freePort() };
+	const ports = {
+		mtls: await freePort(),
+		token: await freePort(),
+		doorMtls: await freePort(),
+		doorToken: await freePort(),
+	};
 	const sockets = { proxy: workspace.path('proxy.sock'), door: workspace.path('door.sock') };
 	const sallyport = await startSallyport(t, workspace, {
 		config: {
@@ -53,7 +60,13 @@ export async function openStage(t: TestContext): Promise<ClientStage> {
 			],
 			upstreams: {
 				crm: { address: crm.address, hosts: ['crm.example'], protocol: 'http' },
-				api: { address: api.address, hosts: ['api.example'], protocol: 'http', tls: { trust_bundle: workspace.ca }, tunnel: 'allow' },
+				api: {
+					address: api.address,
+					hosts: ['api.example'],
+					protocol: 'http',
+					tls: { trust_bundle: workspace.ca },
+					tunnel: 'allow',
+				},
 			},
 		},
 	});
@@ -73,8 +86,11 @@ export async function openStage(t: TestContext): Promise<ClientStage> {
 		DOOR_MTLS: `https://localhost:${ports.doorMtls}/hello`,
 		DOOR_TOKEN: `http://worker:${secret}@127.0.0.1:${ports.doorToken}/hello`,
 		DOOR_SOCKET: sockets.door,
+		NODE_NO_WARNINGS: '1',
 		// Stands for the system's roots, which would know a public upstream.
-		...(way.startsWith('exec') ? { SSL_CERT_FILE: workspace.ca, REQUESTS_CA_BUNDLE: workspace.ca, NODE_EXTRA_CA_CERTS: workspace.ca } : {}),
+		...(way.startsWith('exec')
+			? { SSL_CERT_FILE: workspace.ca, REQUESTS_CA_BUNDLE: workspace.ca, NODE_EXTRA_CA_CERTS: workspace.ca }
+			: {}),
 	});
 	return { workspace, sallyport, crm, api, environment, svid, config: workspace.path('sallyport.yaml') };
 }
@@ -87,9 +103,21 @@ export interface Said {
 }
 
 /** Runs the program of a client; for `exec`, under `sallyport exec`. */
-export async function runClient(stage: ClientStage, way: Way, command: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<Said> {
-	const [program = '', ...words] = way.startsWith('exec') ? [SALLYPORT, 'exec', '--agent', 'worker', '--config', stage.config, '--quiet', '--', ...command] : command;
-	const child = spawn(program, words, { env: { ...stage.environment(way), ...more }, stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000, killSignal: 'SIGKILL' });
+export async function runClient(
+	stage: ClientStage,
+	way: Way,
+	command: readonly string[],
+	more: NodeJS.ProcessEnv = {},
+): Promise<Said> {
+	const [program = '', ...words] = way.startsWith('exec')
+		? [SALLYPORT, 'exec', '--agent', 'worker', '--config', stage.config, '--quiet', '--', ...command]
+		: command;
+	const child = spawn(program, words, {
+		env: { ...stage.environment(way), ...more },
+		stdio: ['ignore', 'pipe', 'pipe'],
+		timeout: 30_000,
+		killSignal: 'SIGKILL',
+	});
 	let stdout = '';
 	let stderr = '';
 	child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -100,21 +128,25 @@ export async function runClient(stage: ClientStage, way: Way, command: readonly 
 	});
 	await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
 	try {
-		return JSON.parse(stdout) as Said;
+		// A program may print the body before it.
+		const at = Math.max(0, stdout.lastIndexOf('{'));
+		return { ...(at === 0 ? {} : { body: stdout.slice(0, at) }), ...(JSON.parse(stdout.slice(at)) as Said) };
 	} catch {
 		return { error: `${stdout}${stderr}`.trim() };
 	}
 }
 
 /** The listener that a way leads to. */
-const listenerOf = (way: Way): string => (way.startsWith('exec') ? 'token' : way.startsWith('door') ? way : (way.split('_')[0] ?? ''));
+const listenerOf = (way: Way): string =>
+	way.startsWith('exec') ? 'token' : way.startsWith('door') ? way : (way.split('_')[0] ?? '');
 
 /** What Sallyport wrote down of the call that came by this way: who, how known, and for a request its form. */
 export const recordOf = (stage: ClientStage, way: Way, from: number): Promise<Readonly<Record<string, unknown>>> =>
-	until(
-		() => {
-			const record = stage.sallyport.records().find(({ type, seq, call }) => type === 'decision' && seq > from && call?.['listener'] === listenerOf(way));
-			return record === undefined ? undefined : { verdict: record['verdict'], cause: record.cause, path: record['path'], ...record.call };
-		},
-		`a record of the call by ${way}`,
-	);
+	until(() => {
+		const record = stage.sallyport
+			.records()
+			.find(({ type, seq, call }) => type === 'decision' && seq > from && call?.['listener'] === listenerOf(way));
+		return record === undefined
+			? undefined
+			: { verdict: record['verdict'], cause: record.cause, phase: record['path'], ...record.call };
+	}, `a record of the call by ${way}`);

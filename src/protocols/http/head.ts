@@ -96,6 +96,8 @@ export function readHead(method: string, url: string, version: string, raw: RawH
 	}
 	// Clients name the target of CONNECT in Host with or without its port.
 	if (target.form === 'authority' && (named.host !== target.authority.host || (named.port ?? target.authority.port) !== target.authority.port)) return broken('Host differs from the CONNECT target');
+	// RFC 9110 §9.3.6: what follows CONNECT is the tunnel's; a length would make the same bytes a body.
+	if (target.form === 'authority' && (encoding !== undefined || (length !== undefined && Number(length) > 0))) return broken('CONNECT with a body');
 	return {
 		method,
 		target,

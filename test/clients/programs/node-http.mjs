@@ -18,7 +18,8 @@ const ways = {
 	mtls_connect: () => tunnel(https.request({ ...place(env.PROXY_MTLS), ...svid, ...connect() })),
 	// By the agent's own setting, which takes what the environment would hold.
 	token_http: () => http.get(target, { agent: new http.Agent({ proxyEnv: { HTTP_PROXY: env.PROXY_TOKEN } }) }, tell),
-	token_connect: () => https.get(target, { agent: new https.Agent({ ca, proxyEnv: { HTTPS_PROXY: env.PROXY_TOKEN } }) }, tell),
+	token_connect: () =>
+		https.get(target, { agent: new https.Agent({ ca, proxyEnv: { HTTPS_PROXY: env.PROXY_TOKEN } }) }, tell),
 	socket_http: () => http.get({ socketPath: env.PROXY_SOCKET, ...absolute() }, tell),
 	socket_connect: () => tunnel(http.request({ socketPath: env.PROXY_SOCKET, ...connect() })),
 	door_mtls: () => https.get(env.DOOR_MTLS, svid, tell),

@@ -7,16 +7,15 @@ const way = process.argv[2];
 const ca = readFileSync(env.CA);
 const svid = { ca, cert: readFileSync(env.CERT), key: readFileSync(env.KEY) };
 
-/** A proxy on a Unix socket: undici has no setting for it, and lets the pool to the proxy be made by hand. */
-const overSocket = () => new ProxyAgent({ uri: 'http://localhost', requestTls: { ca }, clientFactory: (origin, options) => new Pool(origin, { ...options, connect: { socketPath: env.PROXY_SOCKET } }) });
+const pool = (origin, options) => new Pool(origin, { ...options, connect: { socketPath: env.PROXY_SOCKET } });
 
 const ways = {
 	mtls_http: () => new ProxyAgent({ uri: env.PROXY_MTLS, proxyTls: svid, proxyTunnel: false }),
 	mtls_connect: () => new ProxyAgent({ uri: env.PROXY_MTLS, proxyTls: svid, requestTls: { ca } }),
 	token_http: () => new ProxyAgent({ uri: env.PROXY_TOKEN }),
 	token_connect: () => new ProxyAgent({ uri: env.PROXY_TOKEN, requestTls: { ca } }),
-	socket_http: overSocket,
-	socket_connect: overSocket,
+	// The pool of connections to the proxy can be made by hand.
+	socket_connect: () => new ProxyAgent({ uri: 'http://localhost', requestTls: { ca }, clientFactory: pool }),
 	door_mtls: () => new Agent({ connect: svid }),
 	door_token: () => new Agent(),
 	door_socket: () => new Agent({ connect: { socketPath: env.DOOR_SOCKET } }),
@@ -25,6 +24,12 @@ const ways = {
 };
 
 try {
+	if (way === 'socket_http') {
+		// fetch would send the path alone; a request of undici takes an absolute URL for its path.
+		const { statusCode, body } = await pool(new URL(env.TARGET).origin).request({ method: 'GET', path: env.TARGET });
+		console.log(JSON.stringify({ status: statusCode, body: await body.text() }));
+		process.exit();
+	}
 	const options = { dispatcher: ways[way]() };
 	let url = env.TARGET;
 	if (way === 'door_mtls') url = env.DOOR_MTLS;
