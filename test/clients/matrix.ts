@@ -189,3 +189,21 @@ const go: Client = {
 };
 
 export const CLIENTS = { curl, httpx, requests, aiohttp, nodeFetch, nodeHttp, undici, go } as const;
+
+export const DATABASE_WAYS = ['mtls', 'token', 'socket'] as const;
+export type DatabaseWay = (typeof DATABASE_WAYS)[number];
+
+/** A client of Postgres, with the URL that `exec` and `doors` give. */
+export interface DatabaseClient {
+	readonly name: string;
+	readonly version: string;
+	readonly cells: Readonly<Record<DatabaseWay, Cell>>;
+}
+
+const everything = { mtls: yes(), token: yes(), socket: yes() };
+
+export const DATABASE_CLIENTS = {
+	psql: { name: 'psql', version: '15', cells: everything },
+	pg: { name: 'Node pg', version: '8.23.1', cells: everything },
+	psycopg: { name: 'Python psycopg', version: '3.3.9', cells: everything },
+} as const satisfies Readonly<Record<string, DatabaseClient>>;

@@ -1,0 +1,3 @@
+package sallyport.request
+
+allow if nonsense(1)
