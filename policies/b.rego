@@ -1,3 +1,0 @@
-package sallyport.request
-
-allow if nonsense(1)
