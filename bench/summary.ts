@@ -72,15 +72,16 @@ export function ratio(
 	connections: number,
 	what: (point: Point) => number,
 ): number | undefined {
-	const pointsOf = (name: string): (Point | undefined)[] =>
+	/** By round. */
+	const valuesOf = (name: string): number[] =>
 		measured
 			.find(candidate => candidate.name === name)
-			?.rounds.map(points => points.find(point => point.connections === connections)) ?? [];
-	const others = pointsOf(other);
+			?.rounds.map(points => median(points.filter(point => point.connections === connections).map(what))) ?? [];
+	const others = valuesOf(other);
 	const ratios: number[] = [];
-	for (const [round, point] of pointsOf(one).entries()) {
+	for (const [round, value] of valuesOf(one).entries()) {
 		const against = others[round];
-		if (point !== undefined && against !== undefined) ratios.push(what(point) / what(against));
+		if (against !== undefined && !Number.isNaN(value / against)) ratios.push(value / against);
 	}
 	return ratios.length === 0 ? undefined : median(ratios);
 }

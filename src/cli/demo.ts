@@ -41,23 +41,34 @@ async function demo({ keep, json }: Options, terminal: Terminal): Promise<number
 			// One from the terminal comes twice under npm, which hands it on: those that follow change nothing.
 			process.on(signal, () => reject(new Interrupted(status)));
 		}
+		// Whoever reads has seen enough (`| head`).
+		process.stdout.on('error', () => reject(new Interrupted(FAILURE)));
 	});
-	const playing = play(telling, closers, keep === true, terminal);
-	// After an interruption nobody waits for it.
-	playing.catch(() => undefined);
+	const playing = play(telling, closers, keep === true ? interrupted : undefined, terminal);
 	try {
 		return await Promise.race([playing, interrupted]);
 	} catch (error) {
 		if (!(error instanceof Interrupted)) throw error;
-		telling.plain('\nInterrupted.');
-		return keep === true && telling.over ? (telling.wrong === 0 ? DONE : FAILURE) : error.status;
+		const kept = keep === true && telling.over;
+		telling.plain(kept ? '\nStopped.' : '\nInterrupted.');
+		telling.silence();
+		return kept ? (telling.wrong === 0 ? DONE : FAILURE) : error.status;
 	} finally {
+		// It stops before its next step, so that nothing begins behind the end.
+		closers.over();
+		await playing.catch(() => undefined);
 		await closers.run();
 		for (const signal of Object.keys(SIGNALS)) process.removeAllListeners(signal);
 	}
 }
 
-async function play(telling: Telling, closers: Closers, keep: boolean, terminal: Terminal): Promise<number> {
+/** `kept` is for `--keep`: it leaves everything running until that rejects. */
+async function play(
+	telling: Telling,
+	closers: Closers,
+	kept: Promise<never> | undefined,
+	terminal: Terminal,
+): Promise<number> {
 	const began = performance.now();
 	telling.plain('Sallyport: two agents, a tool and a database, all on this machine.');
 	telling.heading('The stage');
@@ -71,12 +82,15 @@ async function play(telling: Telling, closers: Closers, keep: boolean, terminal:
 	telling.heading('What was written down');
 	await verifyChain(stage, telling);
 	telling.end((performance.now() - began) / 1000);
-	if (keep) await stay(stage, telling, terminal);
+	if (kept !== undefined) {
+		stay(stage, telling, terminal);
+		await Promise.race([stage.sidecar.ended, kept]);
+	}
 	return telling.wrong === 0 ? DONE : FAILURE;
 }
 
-/** Shows every record until Sallyport ends, or somebody ends the demo. */
-async function stay({ folder, crm, sidecar, database }: Stage, telling: Telling, terminal: Terminal): Promise<void> {
+/** Says what can be tried, and shows every record from now on. */
+function stay({ folder, crm, sidecar, database }: Stage, telling: Telling, terminal: Terminal): void {
 	const clerk = `${SALLYPORT} exec --agent clerk --`;
 	const commands = [
 		`cd ${folder.path}`,
@@ -99,5 +113,4 @@ async function stay({ folder, crm, sidecar, database }: Stage, telling: Telling,
 		telling.emit('record', { record });
 		telling.plain(show.record(record).trimEnd());
 	});
-	await sidecar.ended;
 }

@@ -4,10 +4,10 @@ import type { Conn } from '../model/conn.ts';
 import type { Reason } from '../model/verdict.ts';
 import { tunnelCall } from '../protocols/http/call.ts';
 import type { Head } from '../protocols/http/head.ts';
-import { httpRefusal } from '../protocols/http/refusal.ts';
 import type { Call } from './call.ts';
 import type { Dialler } from './dial.ts';
 import type { HttpDeps } from './http.ts';
+import { refuseSocket } from './refuse.ts';
 import type { Tunnels } from './tunnel.ts';
 
 export interface ConnectDeps extends HttpDeps {
@@ -16,9 +16,6 @@ export interface ConnectDeps extends HttpDeps {
 }
 
 const NO_REASONS: readonly Reason[] = [];
-
-/** How long a refused agent's socket stays so that the refusal arrives, milliseconds. */
-const LINGER_MS = 1000;
 
 /** One CONNECT: the opening of a tunnel is decided in phase `connect`; what is in it stays unknown (RFC 9110 §9.3.6). */
 export class ConnectExchange {
@@ -93,14 +90,6 @@ export class ConnectExchange {
 	#refuse(cause: Cause, reasons: readonly Reason[], detail: string | undefined, decisionId: string | undefined, challenge: boolean): void {
 		const socket = this.#socket;
 		if (socket.destroyed) return;
-		const { status, reason, headers, body } = httpRefusal(cause, decisionId, reasons, detail, challenge);
-		let text = `HTTP/1.1 ${status} ${reason}\r\n`;
-		for (let index = 0; index + 1 < headers.length; index += 2) text += `${headers[index]}: ${headers[index + 1]}\r\n`;
-		socket.end(`${text}connection: close\r\n\r\n${body}`);
-		// Reads on without looking: a socket closed with unread bytes resets the connection and takes the answer with it.
-		socket.on('data', () => {});
-		socket.resume();
-		const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-		socket.once('close', () => clearTimeout(timer));
+		refuseSocket(socket, { cause, reasons, detail, decisionId, challenge });
 	}
 }

@@ -40,6 +40,14 @@ export class Exchange {
 	#collecting = false;
 	#call: Call | undefined;
 	#forward: Forward | undefined;
+	/** True from the moment on that the call is being decided. */
+	#asked = false;
+	/** True when the agent was told to send its body. */
+	#continued = false;
+	/** Bytes that were read of the agent's connection when a time limit last looked, and since when there are no more. */
+	#seen: { readonly bytes: number; readonly at: number } | undefined;
+	/** Since when the answer is written to its end. */
+	#written: number | undefined;
 	/** Lets go of the call's life. */
 	#release: (() => void) | undefined;
 	#over = false;
@@ -83,7 +91,7 @@ export class Exchange {
 				this.#unreadable({ state: 'too_large' });
 				return;
 			}
-			if (expectsContinue) this.#response.writeContinue();
+			if (expectsContinue) this.#continue();
 			this.#collect(limit, () => {
 				if (this.#body === undefined) this.#unreadable({ state: 'too_large' });
 				else {
@@ -99,6 +107,12 @@ export class Exchange {
 		this.#decide(undefined);
 	}
 
+	#continue(): void {
+		if (this.#continued) return;
+		this.#continued = true;
+		this.#response.writeContinue();
+	}
+
 	/** A body that policy cannot be given whole: a rule over it must not fall silent. */
 	#unreadable(body: Body): void {
 		const reads = this.#deps.calls.policyOf(this.#conn)?.reads('request');
@@ -112,8 +126,9 @@ export class Exchange {
 	#collect(limit: number, then: () => void): void {
 		this.#collecting = true;
 		collectBody(this.#request, limit, result => {
+			const awaited = this.#collecting;
 			this.#collecting = false;
-			if (this.#over) return;
+			if (this.#over || !awaited) return;
 			if (result.kind === 'aborted') {
 				this.abort('agent_aborted');
 				return;
@@ -124,6 +139,7 @@ export class Exchange {
 	}
 
 	#decide(body: Body | undefined, refusal?: Refused): void {
+		this.#asked = true;
 		const { method } = this.#head;
 		const { path, query, authority, headers } = this.#facts;
 		const { target, upstream } = this.#route;
@@ -149,7 +165,7 @@ export class Exchange {
 		const call = this.#call;
 		if (this.#collecting || this.#over || this.#forward !== undefined || call?.permit?.kind !== 'call') return;
 		const { method, length, expectsContinue } = this.#head;
-		if (expectsContinue && this.#body === undefined && length !== 0) this.#response.writeContinue();
+		if (expectsContinue && this.#body === undefined && length !== 0) this.#continue();
 		const { path, query, headers } = this.#facts;
 		const body = length === 0 ? null : (this.#body ?? this.#request);
 		if (length !== undefined && (length > 0 || method === 'POST' || method === 'PUT' || method === 'PATCH')) headers.push('content-length', String(length));
@@ -185,10 +201,14 @@ export class Exchange {
 	abort(cause: Cause, error?: string): void {
 		if (this.#over) return;
 		if (this.#forward !== undefined) this.#forward.abort(cause, error);
-		else {
-			this.#call?.end({ cause });
+		else if (cause === 'agent_aborted' || this.#call !== undefined) {
+			this.#call?.end({ cause, ...(error === undefined ? {} : { error }) });
 			if (cause !== 'agent_aborted' && !this.#response.headersSent) this.#refuse(cause, [], error);
 			else this.#response.destroy();
+		} else if (!this.#asked) {
+			// Not decided yet: the refusal is the decision, and is written down as one.
+			this.#collecting = false;
+			this.#decide(undefined, refused(cause, error));
 		}
 		if (this.#response.destroyed) this.#finish();
 	}
@@ -201,11 +221,33 @@ export class Exchange {
 	/** Looks at the time limits; called every now and then. */
 	tick(now: number): void {
 		const { limits } = this.#deps;
-		if (limits.total > 0 && now - this.started > limits.total) this.abort('upstream_timeout', 'limits.total');
-		else if (this.#forward === undefined) {
-			if (this.#collecting && now - this.started > limits.body_idle) this.abort('limit_exceeded', 'limits.body_idle');
-		} else if (this.#forward.waiting && now - this.#forward.lastByte > limits.answer) this.abort('upstream_timeout', 'limits.answer');
-		else if (!this.#forward.waiting && now - this.#forward.lastByte > limits.body_idle) this.abort('upstream_timeout', 'limits.body_idle');
+		const forward = this.#forward;
+		if (this.#response.writableEnded) this.#unread(now);
+		else if (limits.total > 0 && now - this.started > limits.total) this.abort(forward === undefined ? 'limit_exceeded' : 'upstream_timeout', 'limits.total');
+		else if (forward === undefined) {
+			if (this.#collecting && this.#idle(now) > limits.body_idle) this.abort('limit_exceeded', 'limits.body_idle');
+		} else if (forward.waiting && this.#request.complete) {
+			if (now - forward.lastByte > limits.answer) this.abort('upstream_timeout', 'limits.answer');
+		} else if (now - forward.lastByte > limits.body_idle) {
+			// Who keeps whom waiting: undici pauses a body that the upstream does not take.
+			const agent = forward.waiting ? !this.#request.isPaused() : this.#response.writableNeedDrain;
+			this.abort(agent ? 'limit_exceeded' : 'upstream_timeout', 'limits.body_idle');
+		}
+	}
+
+	/** An answer that is written to its end and that the agent does not take. One that waits for its turn has no socket yet. */
+	#unread(now: number): void {
+		const { socket } = this.#response;
+		if (socket === null) return;
+		this.#written ??= now;
+		if (now - this.#written > this.#deps.limits.body_idle) socket.destroy();
+	}
+
+	/** Milliseconds since bytes of the agent's were last seen. */
+	#idle(now: number): number {
+		const bytes = this.#request.socket.bytesRead;
+		if (this.#seen?.bytes !== bytes) this.#seen = { bytes, at: now };
+		return now - this.#seen.at;
 	}
 
 	#finish(): void {

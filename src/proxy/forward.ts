@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici';
 import type { Cause, Refused } from '../model/cause.ts';
 import type { CallPermit } from '../model/permit.ts';
 import { isCallPermit, spend } from '../policy/permit.ts';
-import { answeredHeaders } from '../protocols/http/headers.ts';
+import { answeredHeaders, mayTrail } from '../protocols/http/headers.ts';
 import type { UpstreamConnection, UpstreamPool } from './pool.ts';
 
 /** What goes upstream: exactly what was judged. */
@@ -37,6 +37,9 @@ export interface ForwardDeps {
 
 // RFC 9110 §9.2.2: sending these twice is as good as once.
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
+
+/** How a connection ends that its other side closed. */
+const CLOSED = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 
 /** Last chunks up to this length go out in one write with the head. */
 const ONE_WRITE = 8192;
@@ -136,12 +139,16 @@ export class Forward implements Dispatcher.DispatchHandler {
 
 	onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, phrase?: string): void {
 		if (this.#over) return;
-		this.lastByte = performance.now();
-		const { list, length } = answeredHeaders((controller.rawHeaders ?? []) as (Buffer | string)[]);
+		const { list, length, ambiguous } = answeredHeaders((controller.rawHeaders ?? []) as (Buffer | string)[]);
 		if (status < 200) {
 			if (status === 103) this.#inform(list);
 			return;
 		}
+		if (ambiguous) {
+			this.abort('upstream_reset', 'the length of the answer has more than one reading');
+			return;
+		}
+		this.lastByte = performance.now();
 		this.waiting = false;
 		this.#status = status;
 		this.#head = list;
@@ -218,7 +225,7 @@ export class Forward implements Dispatcher.DispatchHandler {
 		if (!this.#writeHead()) return;
 		const names = Object.keys(trailers);
 		if (names.length > 0) {
-			for (const name of names) {
+			for (const name of names.filter(mayTrail)) {
 				const value = trailers[name];
 				try {
 					if (value !== undefined) this.#response.addTrailers([[name, Array.isArray(value) ? value.join(', ') : value]]);
@@ -244,7 +251,7 @@ export class Forward implements Dispatcher.DispatchHandler {
 	onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
 		const connection = this.#connection;
 		this.#connection = undefined;
-		const stale = connection?.used === true && this.waiting && this.#received === 0;
+		const stale = connection?.used === true && this.waiting && CLOSED.has((error as NodeJS.ErrnoException).code ?? '');
 		connection?.destroy();
 		if (this.#over) return;
 		const { body, method } = this.#request;

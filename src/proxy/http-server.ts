@@ -10,7 +10,7 @@ import { type Head, readHead } from '../protocols/http/head.ts';
 import { ConnectExchange, type ConnectDeps } from './connect.ts';
 import type { Connections } from './connection.ts';
 import { Exchange, type Routed } from './exchange.ts';
-import { refuseExchange } from './refuse.ts';
+import { refuseExchange, refuseSocket } from './refuse.ts';
 import { defaultPort } from './route.ts';
 
 export interface HttpServerDeps extends ConnectDeps {
@@ -33,8 +33,12 @@ interface Known {
 	conn?: Conn;
 	/** The connection was refused; its first request is told so. */
 	refused?: Refused;
-	/** The token's text that identified it, to see that the next request shows the same. */
-	token?: string;
+	/** The last answer that was begun or waits for its turn; answers go out in the order of their requests. */
+	last?: ServerResponse;
+	/** What the last answer belongs to, while it is under way. */
+	exchange?: Exchange;
+	/** What came could not be read as HTTP: nothing that follows is looked at. */
+	unreadable?: boolean;
 }
 
 /** HTTP/1.1 on the sockets of one listener: reads heads, finds who calls and where to, and hands over to exchanges. */
@@ -170,6 +174,12 @@ export class HttpServer {
 
 	#take(request: IncomingMessage, response: ServerResponse): void {
 		response.sendDate = false;
+		const known = this.#known.get(request.socket);
+		if (known !== undefined) {
+			// The answer before this one ends the connection (RFC 9112 §9.6): whatever follows was not asked.
+			if (known.last?.shouldKeepAlive === false) return;
+			known.last = response;
+		}
 		if (this.#leaving) response.shouldKeepAlive = false;
 		const opened = this.#open(request, (refusal, challenge) =>
 			refuseExchange(request, response, { cause: refusal.cause, reasons: [], detail: refusal.detail, decisionId: undefined, challenge, close: !challenge }),
@@ -187,15 +197,22 @@ export class HttpServer {
 			this.#refuseUnrouted(conn, request, response, why, door);
 			return;
 		}
-		const exchange = new Exchange(this.#deps, conn, request, response, head, routed, strip, () => this.#exchanges.delete(exchange));
+		const exchange = new Exchange(this.#deps, conn, request, response, head, routed, strip, () => {
+			this.#exchanges.delete(exchange);
+			if (known?.exchange === exchange) delete known.exchange;
+		});
 		this.#exchanges.add(exchange);
+		if (known !== undefined) known.exchange = exchange;
 		exchange.start();
 	}
 
 	/** A call that cannot be aimed is recorded too, with as much as could be read of it. */
 	#refuseUnrouted(conn: Conn, request: IncomingMessage, response: ServerResponse, refusal: Refused, door: string | undefined): void {
 		const { router, calls } = this.#deps;
-		const path = (request.url ?? '').split('?', 1)[0]?.slice(0, 1024) ?? '';
+		// Userinfo is a credential of the agent's: the record does without it.
+		const path = (request.url ?? '').split('?', 1)[0]?.replace(/\/\/[^/]*@/, '//').slice(0, 1024) ?? '';
+		const close = refusal.cause === 'draining' || refusal.cause === 'undecodable';
+		if (close) response.shouldKeepAlive = false;
 		const target = (door === undefined ? undefined : router.upstream(door)?.target) ?? router.nowhere;
 		const call = httpCall(request.method ?? '', target.host, path, undefined, 'unknown', undefined);
 		calls.decide({ conn, target, phase: 'request', call, sections: [], permit: 'call', observe: false, refused: refusal }, decided =>
@@ -205,7 +222,7 @@ export class HttpServer {
 				detail: decided.detail,
 				decisionId: decided.decision?.id,
 				challenge: false,
-				close: refusal.cause === 'draining' || refusal.cause === 'undecodable',
+				close,
 			}),
 		);
 	}
@@ -216,7 +233,8 @@ export class HttpServer {
 		if (door !== undefined) {
 			const upstream = router.upstream(door);
 			if (upstream === undefined) return refused('target_mismatch', 'the upstream of this door is gone');
-			if (target.form !== 'origin' && target.form !== 'asterisk') return refused('target_mismatch', 'a door takes requests in origin form only');
+			if (target.form === 'asterisk') return refused('undecodable', 'the asterisk form is not taken');
+			if (target.form !== 'origin') return refused('target_mismatch', 'a door takes requests in origin form only');
 			return { route: { target: upstream.target, upstream }, scheme: upstream.config.tls === undefined ? 'http' : 'https' };
 		}
 		if (target.form !== 'absolute') return refused('undecodable', 'a proxy takes requests in absolute form only');
@@ -226,6 +244,12 @@ export class HttpServer {
 
 	#connect(request: IncomingMessage, socket: Socket, head: Buffer): void {
 		socket.on('error', () => {});
+		if (answering(this.#known.get(socket))) {
+			// The tunnel would begin within the answer that is under way.
+			this.#unread(socket, refused('undecodable', 'CONNECT behind a request without an answer'));
+			socket.destroy();
+			return;
+		}
 		const exchange = new ConnectExchange(this.#deps, socket, head);
 		const opened = this.#open(request, (refusal, challenge) => exchange.refuse(refusal, challenge));
 		if (opened === undefined) return;
@@ -237,30 +261,53 @@ export class HttpServer {
 
 	/** What node:http could not read: answered as well as may be, and recorded. */
 	#clientError(error: NodeJS.ErrnoException, socket: Socket): void {
+		const known = this.#known.get(socket);
+		if (known?.unreadable) return;
 		if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
 			socket.destroy();
 			return;
 		}
 		const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
 		const long = error.code === 'HPE_HEADER_OVERFLOW';
-		const known = this.#known.get(socket);
 		// A connection that sent nothing at all is just idle.
 		if (late && socket.bytesRead === 0) {
 			socket.destroy();
 			return;
 		}
-		const detail = late ? 'limits.head' : long ? 'limits.header_bytes' : `not HTTP/1.1 (${/^HPE_[A-Z_]{1,40}$/.test(error.code ?? '') ? error.code : 'unreadable'})`;
+		if (known !== undefined) known.unreadable = true;
+		const refusal = late
+			? refused('limit_exceeded', 'limits.head')
+			: long
+				? refused('limit_exceeded', 'limits.header_bytes')
+				: refused('undecodable', `not HTTP/1.1 (${/^HPE_[A-Z_]{1,40}$/.test(error.code ?? '') ? error.code : 'unreadable'})`);
+		if (answering(known)) {
+			// Within the body of a request that is under way: that call ends, or was refused already. Behind it: the connection ends.
+			if (known?.last?.req.complete === false) known.exchange?.abort(refusal.cause, refusal.detail);
+			else {
+				this.#unread(socket, refusal);
+				socket.destroy();
+			}
+			return;
+		}
+		this.#unread(socket, refusal);
+		refuseSocket(socket, { ...refusal, reasons: [], detail: refusal.detail, decisionId: undefined, challenge: false });
+	}
+
+	/** Records what came and could not be read as a call. */
+	#unread(socket: Socket, { cause, detail }: Refused): void {
+		const conn = this.#known.get(socket)?.conn;
 		this.#deps.refusedConnection({
 			listener: this.#deps.listener,
-			cause: late || long ? 'limit_exceeded' : 'undecodable',
-			detail,
+			cause,
+			detail: detail ?? '',
 			remote: socket.remoteAddress ?? '',
-			...(known?.conn === undefined ? {} : { claimed: known.conn.identity.agent.id }),
+			...(conn === undefined ? {} : { claimed: conn.identity.agent.id }),
 		});
-		socket.end(`HTTP/1.1 ${late ? '408 Request Timeout' : long ? '431 Request Header Fields Too Large' : '400 Bad Request'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
-		setTimeout(() => socket.destroy(), 1000).unref();
 	}
 }
+
+/** Whether an answer on this connection is not over. */
+const answering = (known: Known | undefined): boolean => known?.last !== undefined && !known.last.writableFinished && !known.last.destroyed;
 
 /** Basic (RFC 7617) or Bearer (RFC 6750) credentials. */
 function parseCredentials(text: string): { readonly username: string; readonly password: string } | undefined {

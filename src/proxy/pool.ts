@@ -46,12 +46,7 @@ export class UpstreamPool {
 	slotOf(permit: CallPermit): Slot {
 		const { target, conn } = permit;
 		const key = `${conn.identity.agent.id} ${target.upstream ?? ''} ${target.host}:${target.port} ${target.tls ? (target.sni ?? '') : '-'}`;
-		let slot = this.#slots.get(key);
-		if (slot === undefined) {
-			slot = { key, agent: conn.identity.agent.id, idle: [] };
-			this.#slots.set(key, slot);
-		}
-		return slot;
+		return this.#slots.get(key) ?? { key, agent: conn.identity.agent.id, idle: [] };
 	}
 
 	/** An idle connection, the last used first; undefined when there is none. */
@@ -102,11 +97,13 @@ export class UpstreamPool {
 	/** Gives a connection back after a whole exchange. */
 	release(connection: UpstreamConnection): void {
 		const { slot } = connection;
-		if (!connection.usable || connection.generation !== this.#generation || slot.idle.length >= this.#deps.maxIdle) {
+		const kept = this.#slots.get(slot.key) ?? slot;
+		if (!connection.usable || connection.generation !== this.#generation || kept.idle.length >= this.#deps.maxIdle) {
 			connection.destroy();
 			return;
 		}
-		slot.idle.push(connection);
+		this.#slots.set(kept.key, kept);
+		kept.idle.push(connection);
 	}
 
 	/** Closes every connection of an agent, also those at work. */
@@ -128,7 +125,8 @@ export class UpstreamPool {
 	#forget(connection: UpstreamConnection): void {
 		if (!this.#open.delete(connection)) return;
 		this.#deps.count(-1);
-		const { slot } = connection;
+		const slot = this.#slots.get(connection.slot.key);
+		if (slot === undefined) return;
 		const place = slot.idle.indexOf(connection);
 		if (place >= 0) slot.idle.splice(place, 1);
 		if (slot.idle.length === 0) this.#slots.delete(slot.key);

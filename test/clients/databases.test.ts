@@ -7,17 +7,23 @@ import { hasPsql } from '../support/psql.ts';
 import { SALLYPORT, startSallyport } from '../support/sallyport.ts';
 import { makeWorkspace } from '../support/workspace.ts';
 import { programOf } from './check.ts';
-import { DATABASE_CLIENTS, DATABASE_WAYS } from './matrix.ts';
+import { type DATABASE_CLIENTS, DATABASE_WAYS } from './matrix.ts';
 import { python } from './python.ts';
 import { AGENT, freePort } from './stage.ts';
 
 const found = python();
 
 /** Each asks who it is and where, by the URL in the variable. */
-const COMMANDS: Readonly<Record<keyof typeof DATABASE_CLIENTS, { readonly missing?: string; words(variable: string): readonly string[] }>> = {
+const COMMANDS: Readonly<
+	Record<keyof typeof DATABASE_CLIENTS, { readonly missing?: string; words(variable: string): readonly string[] }>
+> = {
 	psql: {
 		...(hasPsql() ? {} : { missing: 'psql is not installed' }),
-		words: variable => ['sh', '-c', `psql --no-psqlrc -At "$${variable}" -c "select json_build_object('row', current_user || '@' || current_database())"`],
+		words: variable => [
+			'sh',
+			'-c',
+			`psql --no-psqlrc -At "$${variable}" -c "select json_build_object('row', current_user || '@' || current_database())"`,
+		],
 	},
 	pg: { words: variable => [process.execPath, programOf('pg.mjs'), variable] },
 	psycopg: {
@@ -41,23 +47,41 @@ test('clients of Postgres, unmodified, by the URLs that exec gives them', async 
 		config: {
 			listeners: [
 				{ name: 'mtls', address: `127.0.0.1:${await freePort()}`, env: 'BY_MTLS', ...door },
-				{ name: 'token', address: `127.0.0.1:${await freePort()}`, env: 'BY_TOKEN', ...door, authenticate: { token: { directory: workspace.path('tokens'), agents: [AGENT] } } },
-				{ name: 'socket', address: `unix:${workspace.path('run', '.s.PGSQL.5432')}`, env: 'BY_SOCKET', ...door, authenticate: { as: AGENT } },
+				{
+					name: 'token',
+					address: `127.0.0.1:${await freePort()}`,
+					env: 'BY_TOKEN',
+					...door,
+					authenticate: { token: { directory: workspace.path('tokens'), agents: [AGENT] } },
+				},
+				{
+					name: 'socket',
+					address: `unix:${workspace.path('run', '.s.PGSQL.5432')}`,
+					env: 'BY_SOCKET',
+					...door,
+					authenticate: { as: AGENT },
+				},
 			],
 			upstreams: {
 				shop: {
 					address: `127.0.0.1:${db.port}`,
 					protocol: 'postgres',
-					credentials: [{ agents: ['spiffe://example.org/agents/*'], username: 'reader', password: 'held-by-sallyport' }],
+					credentials: [
+						{ agents: ['spiffe://example.org/agents/*'], username: 'reader', password: 'held-by-sallyport' },
+					],
 				},
 			},
 		},
 	});
 	const ask = async (agent: string, words: readonly string[]): Promise<string> => {
-		const child = spawn(SALLYPORT, ['exec', '--agent', agent, '--config', workspace.path('sallyport.yaml'), '--quiet', '--', ...words], {
-			env: { PATH: process.env['PATH'], HOME: '/nonexistent', NODE_NO_WARNINGS: '1' },
-			timeout: 30_000,
-		});
+		const child = spawn(
+			SALLYPORT,
+			['exec', '--agent', agent, '--config', workspace.path('sallyport.yaml'), '--quiet', '--', ...words],
+			{
+				env: { PATH: process.env['PATH'], HOME: '/nonexistent', NODE_NO_WARNINGS: '1' },
+				timeout: 30_000,
+			},
+		);
 		let said = '';
 		for (const stream of [child.stdout, child.stderr]) {
 			stream.setEncoding('utf8').on('data', (text: string) => {
@@ -73,8 +97,14 @@ test('clients of Postgres, unmodified, by the URLs that exec gives them', async 
 				const from = sallyport.records().at(-1)?.seq ?? 0;
 				const said = await ask('worker', words(`BY_${way.toUpperCase()}`));
 				assert.match(said, /^\{"row" ?: ?"reader@shop"\}$/);
-				const { call } = await sallyport.waitForRecord(({ type, seq }) => type === 'decision' && seq > from, `the session of ${name} by ${way}`);
-				assert.deepEqual([call?.['listener'], call?.['agent'], call?.['authentication']], [way, AGENT, way === 'socket' ? 'as' : way]);
+				const { call } = await sallyport.waitForRecord(
+					({ type, seq }) => type === 'decision' && seq > from,
+					`the session of ${name} by ${way}`,
+				);
+				assert.deepEqual(
+					[call?.['listener'], call?.['agent'], call?.['authentication']],
+					[way, AGENT, way === 'socket' ? 'as' : way],
+				);
 			});
 		}
 		await t.test(`${name}, refused`, { skip: missing ?? false }, async () => {

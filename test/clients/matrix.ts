@@ -1,6 +1,6 @@
 /**
  * What each client can do. The tests hold every `yes` and `no` against the real client; docs/clients.md is made from
- * it by `node test/clients/write-page.ts`.
+ * it by `node test/clients/page.ts`.
  */
 
 export const WAYS = [
@@ -52,7 +52,7 @@ const curl: Client = {
 			'`--unix-socket` sets the proxy aside',
 		),
 		door_mtls: yes('`--cert --key --cacert`'),
-		door_token: yes('in the URL, or `--user`'),
+		door_token: yes('in the URL'),
 		door_socket: yes('`--unix-socket`'),
 		exec_http: yes(),
 		exec_connect: yes(),
@@ -70,7 +70,7 @@ const httpx: Client = {
 		socket_http: yes('`HTTPTransport(uds=…)`, and the URL as `extensions={"target": …}`'),
 		socket_connect: none(),
 		door_mtls: yes('`verify=context`'),
-		door_token: yes('in the URL, or `auth=`'),
+		door_token: yes('in the URL'),
 		door_socket: yes('`HTTPTransport(uds=…)`'),
 		exec_http: yes(),
 		exec_connect: yes(),
@@ -88,7 +88,7 @@ const requests: Client = {
 		socket_http: none('needs another package'),
 		socket_connect: none(),
 		door_mtls: yes('`cert=`, `verify=`'),
-		door_token: yes('in the URL, or `auth=`'),
+		door_token: yes('in the URL'),
 		door_socket: none('needs another package'),
 		exec_http: yes(),
 		exec_connect: yes(),
@@ -106,7 +106,7 @@ const aiohttp: Client = {
 		socket_http: none(),
 		socket_connect: none(),
 		door_mtls: yes('`ssl=context`'),
-		door_token: yes('in the URL, or `auth=`'),
+		door_token: yes('in the URL'),
 		door_socket: yes('`UnixConnector(path)`'),
 		exec_http: yes('needs `ClientSession(trust_env=True)`'),
 		exec_connect: yes('the same'),
@@ -145,7 +145,7 @@ const nodeHttp: Client = {
 		socket_http: yes('by hand: `socketPath`, `path: url`'),
 		socket_connect: yes("by hand: `socketPath`, `method: 'CONNECT'`"),
 		door_mtls: yes('`cert`, `key`, `ca`'),
-		door_token: yes('in the URL, or `auth`'),
+		door_token: yes('in the URL'),
 		door_socket: yes('`socketPath`'),
 		exec_http: yes(),
 		exec_connect: yes(),
@@ -181,7 +181,7 @@ const go: Client = {
 		socket_http: yes('`Transport{Proxy, DialContext}`'),
 		socket_connect: yes('the same'),
 		door_mtls: yes('`TLSClientConfig`'),
-		door_token: yes('in the URL, or `SetBasicAuth`'),
+		door_token: yes('in the URL'),
 		door_socket: yes('`DialContext`'),
 		exec_http: yes(),
 		exec_connect: yes(),

@@ -31,6 +31,7 @@ test('a head that two parsers could read differently is refused, recorded, and g
 		undecodable('identity', post('Transfer-Encoding: identity', chunks), /Transfer-Encoding|HPE_/),
 		undecodable('xchunked', post('Transfer-Encoding: xchunked', chunks), /Transfer-Encoding|HPE_/),
 		undecodable('gzip, chunked', post('Transfer-Encoding: gzip, chunked', chunks), /Transfer-Encoding|HPE_/),
+		undecodable('a capital Chunked', post('Transfer-Encoding: Chunked', chunks), /Transfer-Encoding/),
 		undecodable('two Transfer-Encodings', post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked', chunks), /./),
 		undecodable('an odd Transfer-Encoding in quotes', post('Transfer-Encoding: "chunked"', chunks), /./),
 		undecodable('a tab before chunked', post('Transfer-Encoding:\tchunked;q=1', chunks), /./),

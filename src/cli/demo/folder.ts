@@ -31,28 +31,31 @@ const LIFETIME = 24 * 3_600_000;
 /** As they stand in demo/sallyport.yaml; CRM and database have theirs already. */
 const LISTENERS = [17_400, 17_401, 17_402, 17_432] as const;
 
+const ASSETS = join(ROOT, 'demo');
+
 /** An empty folder, for which the caller answers from here on. */
-export const makeFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'sallyport-demo-'));
+export async function makeFolder(): Promise<string> {
+	const there = await stat(join(ASSETS, 'sallyport.yaml')).catch(() => undefined);
+	if (there === undefined) throw failure(`there is no ${ASSETS} here: run the demo in a checkout, after \`npm ci\``);
+	return await mkdtemp(join(tmpdir(), 'sallyport-demo-'));
+}
 
 /** Fills it: configuration with free ports, policies, agents' programs, certificates. */
 export async function fillFolder(path: string, ports: { readonly crm: number }): Promise<DemoFolder> {
-	const assets = join(ROOT, 'demo');
-	if (!(await isThere(join(assets, 'sallyport.yaml'))))
-		throw failure(`this installation has no ${assets}: the demo runs in a checkout, after \`npm ci\``);
 	// The database's own user must get to its folder inside.
 	await chmod(path, 0o711);
-	await cp(assets, path, { recursive: true });
+	await cp(ASSETS, path, { recursive: true });
 	const at = (...parts: string[]): string => join(path, ...parts);
 	await mkdir(at('var'), { mode: 0o700 });
 
 	const now = Date.now();
 	const options = { directory: at('certs'), now, lifetime: LIFETIME, force: false };
-	const made = [await initFolder('example.org', options)];
+	const made = await initFolder('example.org', options);
+	if ('mistake' in made) throw failure(made.mistake);
 	for (const id of [...AGENTS, DATABASE_ID]) {
 		const issued = await issueInFolder(id, options);
 		if ('mistake' in issued) throw failure(issued.mistake);
 	}
-	for (const result of made) if ('mistake' in result) throw failure(result.mistake);
 	const password = randomBytes(18).toString('base64url');
 	await writeFile(at('certs', 'orders.password'), password, { mode: 0o600 });
 
@@ -84,12 +87,6 @@ export async function linkPg(folder: string): Promise<boolean> {
 	await symlink(found, join(folder, 'node_modules', 'pg'));
 	return true;
 }
-
-const isThere = (path: string): Promise<boolean> =>
-	stat(path).then(
-		() => true,
-		() => false,
-	);
 
 /** Ports that were free a moment ago: several at once, so that they differ. */
 async function freePorts(count: number): Promise<number[]> {

@@ -27,54 +27,54 @@ export interface Stage {
 /** What must be ended, in the order in which it began. */
 export class Closers {
 	readonly #work: (() => Promise<unknown>)[] = [];
-	#closed = false;
+	#over = false;
 
-	/** Once everything was ended, what comes late is ended at once, and whoever began it goes no further. */
-	async add(work: () => Promise<unknown>): Promise<void> {
-		if (!this.#closed) {
-			this.#work.push(work);
-			return;
-		}
-		await work().catch(() => undefined);
-		this.goOn();
+	add(work: () => Promise<unknown>): void {
+		this.#work.push(work);
 	}
 
+	/** From here on nothing new begins. */
+	over(): void {
+		this.#over = true;
+	}
+
+	/** Throws when the demo is over: it was interrupted. */
 	goOn(): void {
-		if (this.#closed) throw failure('the demo is over');
+		if (this.#over) throw failure('the demo is over');
 	}
 
-	/** Ends the last first. What cannot be ended does not keep the rest from it. */
+	/** Ends the last first, when nothing adds to it any more. What cannot be ended does not keep the rest from it. */
 	async run(): Promise<void> {
-		this.#closed = true;
 		for (let work = this.#work.pop(); work !== undefined; work = this.#work.pop()) await work().catch(() => undefined);
 	}
 }
 
 export async function setStage(telling: Telling, closers: Closers): Promise<Stage> {
 	const environment = cleanEnvironment(process.env);
-	const opa = await getOpa(environment);
-
 	const path = await makeFolder();
 	// Whatever ends the process, no keys stay behind.
 	const atExit = (): void => rmSync(path, { recursive: true, force: true });
 	process.once('exit', atExit);
-	await closers.add(async () => {
+	closers.add(async () => {
 		await rm(path, { recursive: true, force: true });
 		process.removeListener('exit', atExit);
 	});
+	const opa = await getOpa(environment);
 	const crm = await startCrm();
-	await closers.add(() => crm.stop());
+	closers.add(() => crm.stop());
 	const folder = await fillFolder(path, { crm: crm.port });
 	telling.part(
 		'identity',
 		'a CA for example.org; SVIDs for Sallyport, for the agents researcher and clerk, and for the database',
 	);
 	telling.part('tool', `a CRM, http://crm.example:${crm.port}/`);
+	closers.goOn();
 	const database = await openDatabase(folder, telling, closers);
 
+	closers.goOn();
 	const began = performance.now();
 	const starting = startSidecar(folder, environment);
-	await closers.add(async () => (await starting).stop());
+	closers.add(async () => (await starting).stop());
 	const sidecar = await starting;
 	await sidecar.next(0, ({ type, action }) => type === 'control' && action === 'policy', 'a policy in force');
 	telling.part('policy', `Rego and a table of grants, compiled to WebAssembly by opa ${opa}`);
@@ -137,7 +137,7 @@ async function openDatabase(folder: DemoFolder, telling: Telling, closers: Close
 				'create database orders template postgres',
 			],
 		});
-		await closers.add(async () => (await starting).stop());
+		closers.add(async () => (await starting).stop());
 		const database = await starting;
 		const version = /PostgreSQL (\d+(\.\d+)?)/.exec(database.log())?.[1] ?? '';
 		telling.part('database', `Postgres ${version}, which lets in one user, by TLS and password (SVID ${DATABASE_ID})`);

@@ -27,10 +27,16 @@ export class Telling {
 	#wrong = 0;
 	#calls = 0;
 	#over = false;
+	#silent = false;
 
 	constructor(terminal: Terminal, json: boolean) {
 		this.#terminal = terminal;
 		this.#json = json;
+	}
+
+	/** Says nothing from here on. */
+	silence(): void {
+		this.#silent = true;
 	}
 
 	/** How many things did not go as told. */
@@ -60,11 +66,11 @@ export class Telling {
 			this.#wrong === 0
 				? paint('green', 'Everything went as told')
 				: paint('red', `${this.#wrong} ${this.#wrong === 1 ? 'thing' : 'things'} did not go as told`);
-		this.#terminal.out(`\n${word}: ${all}.\n`);
+		this.#out(`\n${word}: ${all}.\n`);
 	}
 
 	heading(text: string): void {
-		if (!this.#json) this.#terminal.out(`\n${this.#terminal.paint('bold', text)}\n`);
+		if (!this.#json) this.#out(`\n${this.#terminal.paint('bold', text)}\n`);
 	}
 
 	/** Something is there now. */
@@ -77,7 +83,7 @@ export class Telling {
 	tries(agent: string, what: string, how: string): void {
 		if (this.#json) return;
 		const { paint } = this.#terminal;
-		this.#terminal.out(`\n  ${paint('bold', agent.padEnd(LABEL))} ${visible(what)}  ${paint('dim', `(${how})`)}\n`);
+		this.#out(`\n  ${paint('bold', agent.padEnd(LABEL))} ${visible(what)}  ${paint('dim', `(${how})`)}\n`);
 	}
 
 	decided({ verdict, cause, why }: Told): void {
@@ -127,8 +133,8 @@ export class Telling {
 			});
 			return;
 		}
-		this.#terminal.out(`\n  $ ${visible(words)}\n`);
-		for (const line of said) this.#terminal.out(`    ${visible(line)}\n`);
+		this.#out(`\n  $ ${visible(words)}\n`);
+		for (const line of said) this.#out(`    ${visible(line)}\n`);
 		for (const text of wrong) this.#line('NOT AS TOLD', 'red', text);
 	}
 
@@ -139,7 +145,7 @@ export class Telling {
 			return;
 		}
 		this.#line(file, 'dim', '');
-		for (const line of lines) this.#terminal.out(`    ${this.#terminal.paint('green', `+ ${line}`)}\n`);
+		for (const line of lines) this.#out(`    ${this.#terminal.paint('green', `+ ${line}`)}\n`);
 	}
 
 	/** Something that went wrong, or was left out, beside the calls. */
@@ -151,7 +157,7 @@ export class Telling {
 
 	/** For people only. */
 	plain(text: string): void {
-		if (!this.#json) this.#terminal.out(`${text}\n`);
+		if (!this.#json) this.#out(`${text}\n`);
 	}
 
 	/** For programs only. */
@@ -159,12 +165,16 @@ export class Telling {
 		if (this.#json) this.#emit(event, facts);
 	}
 
+	#out(text: string): void {
+		if (!this.#silent) this.#terminal.out(text);
+	}
+
 	#emit(event: string, facts: Readonly<Record<string, unknown>>): void {
-		this.#terminal.out(jsonLine({ event, ...facts }));
+		this.#out(jsonLine({ event, ...facts }));
 	}
 
 	#line(label: string, colour: 'green' | 'red' | 'yellow' | 'dim', text: string): void {
-		this.#terminal.out(`  ${this.#terminal.paint(colour, label.padEnd(LABEL))} ${visible(text)}`.trimEnd());
-		this.#terminal.out('\n');
+		this.#out(`  ${this.#terminal.paint(colour, label.padEnd(LABEL))} ${visible(text)}`.trimEnd());
+		this.#out('\n');
 	}
 }

@@ -22,6 +22,8 @@ const NOT_FORWARDED = new Set([
 
 const NOT_ANSWERED = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'trailer', 'transfer-encoding', 'upgrade']);
 
+const NOT_TRAILING = new Set(['content-length', 'content-encoding', 'content-type', 'content-range', 'host', 'te', 'set-cookie', 'www-authenticate', 'authorization', 'cache-control', 'expect', 'location', 'age', 'date', 'expires', 'vary', 'retry-after', 'warning']);
+
 /** Names that a Connection field nominates, lower case; they are for this hop only. */
 function nominated(connection: string): Set<string> | undefined {
 	let names: Set<string> | undefined;
@@ -49,26 +51,46 @@ export function forwardedHeaders(raw: RawHeaders, host: string, connection: stri
 	return list;
 }
 
+/** Head of an answer as it goes on to the agent. */
+export interface AnsweredHead {
+	readonly list: string[];
+	/** Declared length of the body. */
+	readonly length: number | undefined;
+	/** True when the end of the body could be found in more than one way (RFC 9112 §6.3). */
+	readonly ambiguous: boolean;
+}
+
 /** The end-to-end fields of an answer, from undici's raw list of Buffers (latin1 on the wire). */
-export function answeredHeaders(raw: readonly (Buffer | string)[]): { list: string[]; length: number | undefined } {
+export function answeredHeaders(raw: readonly (Buffer | string)[]): AnsweredHead {
 	const list: string[] = [];
-	let also: Set<string> | undefined;
+	let connection: string | undefined;
 	let length: number | undefined;
+	let framings = 0;
 	for (let index = 0; index + 1 < raw.length; index += 2) {
 		const name = text(raw[index] as Buffer | string);
 		const value = text(raw[index + 1] as Buffer | string);
 		const lower = name.toLowerCase();
-		if (lower === 'connection') also = nominated(value);
+		if (lower === 'connection') connection = connection === undefined ? value : `${connection},${value}`;
+		// Only chunked was offered: another coding would be taken off here and its bytes passed on as they are.
+		else if (lower === 'transfer-encoding') framings += value.toLowerCase() === 'chunked' ? 1 : 2;
+		else if (lower === 'content-length') {
+			framings++;
+			length = Number(value);
+		}
 		if (NOT_ANSWERED.has(lower)) continue;
-		if (lower === 'content-length') length = Number(value);
 		list.push(name, value);
 	}
-	if (also === undefined) return { list, length };
+	const ambiguous = framings > 1;
+	const also = connection === undefined ? undefined : nominated(connection);
+	if (also === undefined) return { list, length, ambiguous };
 	const kept: string[] = [];
 	for (let index = 0; index + 1 < list.length; index += 2) {
 		if (!also.has((list[index] as string).toLowerCase())) kept.push(list[index] as string, list[index + 1] as string);
 	}
-	return { list: kept, length };
+	return { list: kept, length, ambiguous };
 }
+
+/** Whether a field may come behind a body: none that frames, routes or authenticates (RFC 9110 §6.5.1). */
+export const mayTrail = (name: string): boolean => !NOT_TRAILING.has(name.toLowerCase()) && !NOT_ANSWERED.has(name.toLowerCase());
 
 const text = (value: Buffer | string): string => (typeof value === 'string' ? value : value.toString('latin1'));

@@ -20,14 +20,18 @@ const STATUS: Readonly<Record<ReturnType<typeof familyOf>, number>> = {
 	ended: 403,
 };
 
-function statusOf(cause: Cause, challenge: boolean): number {
+/** Limits that HTTP has a status of its own for (RFC 9110 §15.5.9, RFC 6585 §5). */
+const BY_LIMIT: Readonly<Record<string, number>> = { 'limits.head': 408, 'limits.body_idle': 408, 'limits.header_bytes': 431 };
+
+function statusOf(cause: Cause, challenge: boolean, detail: string | undefined): number {
+	if (cause === 'limit_exceeded') return BY_LIMIT[detail ?? ''] ?? STATUS.limit;
 	if (cause === 'upstream_timeout') return 504;
 	if (cause === 'body_unreadable') return 403;
 	if (challenge && cause === 'identity_missing') return 407;
 	return STATUS[familyOf(cause)];
 }
 
-const PHRASE: Readonly<Record<number, string>> = { 400: 'Bad Request', 403: 'Forbidden', 407: 'Proxy Authentication Required', 429: 'Too Many Requests', 431: 'Request Header Fields Too Large', 500: 'Internal Server Error', 502: 'Bad Gateway', 503: 'Service Unavailable', 504: 'Gateway Timeout' };
+const PHRASE: Readonly<Record<number, string>> = { 400: 'Bad Request', 403: 'Forbidden', 407: 'Proxy Authentication Required', 408: 'Request Timeout', 429: 'Too Many Requests', 431: 'Request Header Fields Too Large', 500: 'Internal Server Error', 502: 'Bad Gateway', 503: 'Service Unavailable', 504: 'Gateway Timeout' };
 
 /** A refusal as problem details (RFC 9457). Only `msg` and `code` of reasons reach the agent. */
 export function httpRefusal(
@@ -38,7 +42,7 @@ export function httpRefusal(
 	/** A token would be taken here: say so with 407 (RFC 9110 §15.5.8). */
 	challenge: boolean,
 ): HttpRefusal {
-	const status = statusOf(cause, challenge);
+	const status = statusOf(cause, challenge, detail);
 	const body = JSON.stringify({
 		type: `urn:sallyport:cause:${cause}`,
 		title: meaningOf(cause),
