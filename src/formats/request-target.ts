@@ -61,6 +61,8 @@ export function parseAuthority(text: string): Authority | Broken {
 	return { host, port };
 }
 
+const ESCAPED_UNRESERVED = /%(?:3[0-9]|[46][1-9a-f]|[57][0-9a]|2[de]|5f)/i;
+
 function parsePath(text: string): { path: string; query: string | undefined } | Broken {
 	const mark = text.indexOf('?');
 	const path = mark < 0 ? text : text.slice(0, mark);
@@ -104,6 +106,8 @@ export function decodeSegments(path: string): string[] | undefined {
 	for (let index = 0; index < segments.length; index++) {
 		let segment = segments[index] ?? '';
 		if (segment.includes('%')) {
+			// `%65` is `e` to every server (RFC 3986 §6.2.2.2) but not to a rule about the path; old clients escape `~`.
+			if (ESCAPED_UNRESERVED.test(segment)) return undefined;
 			try {
 				segment = decodeURIComponent(segment);
 			} catch {

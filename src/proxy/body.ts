@@ -42,7 +42,8 @@ export function collectBody(request: IncomingMessage, limit: number, done: (resu
 	request.once('close', onClose);
 }
 
-const JSON_TYPE = /^application\/(?:[a-z0-9!#$&^_.+-]+\+)?json\s*(?:;|$)/i;
+// Another charset than UTF-8 (RFC 8259 §8.1) would be another text to an upstream that goes by it.
+const JSON_TYPE = /^application\/(?:[a-z0-9!#$&^_.+-]+\+)?json\s*(?:;\s*charset=(?:utf-8|"utf-8")\s*)?;?\s*$/i;
 
 /** What policy can be given of a body that was read: the original text where it is strict JSON. */
 export function bodyForPolicy(data: Buffer, contentType: string | undefined, contentEncoding: string | undefined): Body {

@@ -141,7 +141,7 @@ export class Forward implements Dispatcher.DispatchHandler {
 		if (this.#over) return;
 		const { list, length, ambiguous } = answeredHeaders((controller.rawHeaders ?? []) as (Buffer | string)[]);
 		if (status < 200) {
-			if (status === 103) this.#inform(list);
+			if (status === 103 && this.#deps.judge === undefined) this.#inform(list);
 			return;
 		}
 		if (ambiguous) {
@@ -222,18 +222,13 @@ export class Forward implements Dispatcher.DispatchHandler {
 
 	onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Record<string, string | string[] | undefined>): void {
 		if (this.#over) return;
-		if (!this.#writeHead()) return;
-		const names = Object.keys(trailers);
-		if (names.length > 0) {
-			for (const name of names.filter(mayTrail)) {
-				const value = trailers[name];
-				try {
-					if (value !== undefined) this.#response.addTrailers([[name, Array.isArray(value) ? value.join(', ') : value]]);
-				} catch {
-					// A trailer that node:http refuses is dropped: trailers may be (RFC 9110 §6.5.1).
-				}
-			}
+		// undici takes a reset for the end of an answer that has no length.
+		if (this.#connection?.broken) {
+			this.abort('upstream_reset', 'the connection broke off (ECONNRESET)');
+			return;
 		}
+		if (!this.#writeHead()) return;
+		this.#trail(trailers);
 		if (this.#last === undefined) this.#response.end();
 		// node:http puts a string behind the head in one write, a Buffer in a second one.
 		else if (this.#last.length <= ONE_WRITE) this.#response.end(this.#last.toString('latin1'), 'latin1');
@@ -246,6 +241,20 @@ export class Forward implements Dispatcher.DispatchHandler {
 			queueMicrotask(() => this.#deps.pool.release(connection));
 		}
 		this.#finish('completed');
+	}
+
+	#trail(trailers: Record<string, string | string[] | undefined>): void {
+		const fields: [string, string][] = [];
+		for (const name of Object.keys(trailers)) {
+			const value = trailers[name];
+			if (value !== undefined && mayTrail(name)) fields.push([name, Array.isArray(value) ? value.join(', ') : value]);
+		}
+		if (fields.length === 0) return;
+		try {
+			this.#response.addTrailers(fields);
+		} catch {
+			// Trailers that node:http refuses are dropped: they may be (RFC 9110 §6.5.1).
+		}
 	}
 
 	onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {

@@ -66,6 +66,8 @@ export class HttpServer {
 		});
 		// An agent that ends its side has left, as for other proxies: waiting on for it would hide its abort from the upstream.
 		Object.assign(this.#server, { httpAllowHalfOpen: false, maxHeadersCount: 0 });
+		// node:http watches heads and idle connections only once it listens, and this server never does by itself.
+		this.#server.emit('listening');
 		this.#server.on('request', (request, response) => this.#take(request, response));
 		this.#server.on('checkContinue', (request, response) => this.#take(request, response));
 		this.#server.on('checkExpectation', (request, response) => this.#take(request, response));
@@ -189,7 +191,7 @@ export class HttpServer {
 		const { limits, door } = this.#deps;
 		let refusal: Refused | undefined;
 		if ('cause' in head) refusal = head;
-		else if (this.#deps.draining()) refusal = refused('draining');
+		else if (this.#leaving || this.#deps.draining()) refusal = refused('draining');
 		else if (this.#exchanges.size >= limits.requests_in_flight) refusal = refused('limit_exceeded', 'limits.requests_in_flight');
 		const routed = refusal === undefined && !('cause' in head) ? this.#route(head) : undefined;
 		if (routed === undefined || 'cause' in routed || 'cause' in head) {
@@ -255,7 +257,7 @@ export class HttpServer {
 		if (opened === undefined) return;
 		const read = opened.head;
 		if (this.#deps.door !== undefined) exchange.start(opened.conn, 'cause' in read ? read : refused('target_mismatch', 'a door opens no tunnels'));
-		else if (this.#deps.draining()) exchange.start(opened.conn, refused('draining'));
+		else if (this.#leaving || this.#deps.draining()) exchange.start(opened.conn, refused('draining'));
 		else exchange.start(opened.conn, read);
 	}
 
@@ -263,8 +265,15 @@ export class HttpServer {
 	#clientError(error: NodeJS.ErrnoException, socket: Socket): void {
 		const known = this.#known.get(socket);
 		if (known?.unreadable) return;
-		if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
+		// The agent left in the middle of a body.
+		const left = error.code === 'HPE_INVALID_EOF_STATE' && answering(known);
+		if (left || error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
 			socket.destroy();
+			return;
+		}
+		// It asked for the end of the connection and sends on: nobody listens (RFC 9112 §9.6).
+		if (error.code === 'HPE_CLOSED_CONNECTION' && known !== undefined) {
+			known.unreadable = true;
 			return;
 		}
 		const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';

@@ -141,6 +141,8 @@ export class UpstreamConnection {
 	readonly #socket: Socket;
 	/** False until its first exchange is over: only a used one can have been closed while idle. */
 	used = false;
+	/** The socket broke; an orderly end is none. */
+	broken = false;
 
 	constructor(socket: Socket, slot: Slot, generation: number, deps: PoolDeps, gone: (connection: UpstreamConnection) => void) {
 		this.#socket = socket;
@@ -148,7 +150,9 @@ export class UpstreamConnection {
 		this.generation = generation;
 		let handed = false;
 		socket.once('close', () => gone(this));
-		socket.on('error', () => {});
+		socket.on('error', () => {
+			this.broken = true;
+		});
 		// The origin only names it in undici's errors: where the bytes go was settled when the socket was dialled.
 		this.client = new UndiciClient('http://upstream.invalid', {
 			allowH2: false,
