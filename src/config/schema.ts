@@ -235,6 +235,12 @@ const limits = z.strictObject({
 	connections: z.number().int().positive().default(1024).describe('Open connections per listener.'),
 	connections_per_agent: z.number().int().positive().default(512).describe('Open connections per agent and listener.'),
 	requests_in_flight: z.number().int().positive().default(1024).describe('HTTP calls at once per listener.'),
+	requests_in_flight_per_agent: z
+		.number()
+		.int()
+		.positive()
+		.default(512)
+		.describe('HTTP calls at once per agent and listener, so that one agent cannot take every place.'),
 	handshakes_per_second: z
 		.number()
 		.int()

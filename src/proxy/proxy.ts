@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Config, ListenerConfig } from '../config/schema.ts';
 import { compileListenerRules } from '../identity/listener-rules.ts';
 import type { Identity } from '../model/agent.ts';
-import type { Cause, Refused } from '../model/cause.ts';
+import { type Cause, type Refused, refused } from '../model/cause.ts';
 import type { Clock, Recorder } from '../model/ports.ts';
 import { httpSections } from '../protocols/http/section.ts';
 import { sessionProtocol } from '../protocols/registry.ts';
@@ -50,6 +50,8 @@ interface Setup {
 	readonly dialler: Dialler;
 	readonly pool: UpstreamPool;
 	readonly tunnels: Tunnels;
+	/** Who may use each listener. */
+	readonly rules: ReadonlyMap<string, (identity: Identity) => Refused | undefined>;
 }
 
 /** How long connections have for their last words, milliseconds. */
@@ -113,10 +115,11 @@ export class SidecarProxy {
 		for (const name of [...this.#listeners.keys()])
 			if (!config.listeners.some(listener => listener.name === name)) this.#listeners.delete(name);
 		for (const [name, listener] of fresh) this.#listeners.set(name, listener);
-		if (before !== undefined) {
-			this.#old.add(before);
-			before.pool.retire();
-		}
+		if (before === undefined) return;
+		this.#old.add(before);
+		before.pool.retire();
+		// Sessions and tunnels that this configuration would not have opened end now.
+		this.judgeAgain();
 	}
 
 	/** After a change of SVID or trust bundle: new handshakes use it at once, pooled connections are not used again. */
@@ -129,7 +132,9 @@ export class SidecarProxy {
 	/** Judges open sessions and tunnels under the policy in force now, and ends those that it would not open. */
 	judgeAgain(): void {
 		for (const call of this.#deps.calls.sessions()) {
-			const cause = call.judgeAgain();
+			const { conn, target } = call.request;
+			const refusal = this.#setup?.rules.get(conn.listener)?.(conn.identity);
+			const cause = refusal?.cause ?? call.judgeAgain(this.#setup !== undefined && observes(this.#setup.config, target.upstream));
 			if (cause !== undefined) call.life.end(cause);
 		}
 	}
@@ -217,6 +222,17 @@ export class SidecarProxy {
 			dialler,
 			pool,
 			tunnels: new Tunnels({ session: config.limits.session, sessionIdle: config.limits.session_idle }),
+			rules: new Map(
+				config.listeners.map(({ name, agents }) => [
+					name,
+					compileListenerRules({
+						agents,
+						trustDomain: config.identity.trust_domain,
+						operators: config.admin.control?.operators,
+						ownId: () => identity.ownId(),
+					}),
+				]),
+			),
 		};
 	}
 
@@ -231,19 +247,15 @@ export class SidecarProxy {
 					? this.#deps.agentOf(listener.authenticate.as)
 					: undefined,
 		};
-		const observes = (upstream: Upstream | undefined): boolean =>
-			(upstream?.config.mode ?? config.policy.mode) === 'observe';
 		const common = {
 			connections,
 			calls,
 			dialler,
 			limits: config.limits,
-			mayUse: compileListenerRules({
-				agents: listener.agents,
-				trustDomain: config.identity.trust_domain,
-				operators: config.admin.control?.operators,
-				ownId: () => identity.ownId(),
-			}),
+			mayUse: (who: Identity): Refused | undefined => {
+				const rule = setup.rules.get(listener.name);
+				return rule === undefined ? refused('listener_forbidden') : rule(who);
+			},
 			refusedConnection: (record: Parameters<Recorder['refusedConnection']>[0]): void => {
 				metrics.refusedConnections.inc({ listener: record.listener, cause: record.cause });
 				recorder.refusedConnection(record);
@@ -257,8 +269,10 @@ export class SidecarProxy {
 			return new SessionEntrance(listener, recognition, protocol, {
 				...common,
 				upstream,
-				observe: observes(upstream),
+				observe: observes(config, upstream.name),
 				maxBuffered: MAX_BUFFERED,
+				cancelled: ({ conn, decisionId }) =>
+					recorder.control({ action: 'cancel', operator: conn.identity.agent.id, detail: { decision_id: decisionId, listener: conn.listener } }),
 				credential: credentialsOf(upstream.config),
 			});
 		}
@@ -268,7 +282,7 @@ export class SidecarProxy {
 			router,
 			limits: config.limits,
 			section: httpSections({ headers: new Set(config.audit.mask.headers), query: new Set(config.audit.mask.query) }),
-			observes,
+			observes: (aimed: Upstream | undefined) => observes(config, aimed?.name),
 			droppedTrailers: () => metrics.droppedTrailers.inc(),
 		};
 		return new HttpEntrance(listener, recognition, {
@@ -290,6 +304,10 @@ export class SidecarProxy {
 		});
 	}
 }
+
+/** Whether verdicts on a target are only observed. */
+const observes = (config: Config, upstream: string | undefined): boolean =>
+	((upstream === undefined ? undefined : config.upstreams[upstream]?.mode) ?? config.policy.mode) === 'observe';
 
 const limitsOf = (listener: ListenerConfig, { limits }: Config) => ({
 	connections: listener.connections ?? limits.connections,

@@ -9,6 +9,9 @@ import { Flow, type FlowHost, type Question } from './session-flow.ts';
 
 type Step<Kind extends Question['kind']> = Extract<Question, { kind: Kind }>;
 
+/** Runs a long computation when its turn comes. */
+export type Compute = (run: () => Promise<unknown>) => Promise<unknown>;
+
 const isRefused = (value: object): value is Refused => 'cause' in value;
 
 /** One session of a door: answers what its machine asks, in the order of a call's life. */
@@ -16,6 +19,7 @@ export class Session implements FlowHost {
 	readonly #deps: SessionDeps;
 	readonly #limits: SessionLimits;
 	readonly #socket: Socket;
+	readonly #computeInTurn: Compute;
 	readonly #gone: () => void;
 	readonly #flow: Flow;
 	#agentSocket: Socket;
@@ -30,11 +34,12 @@ export class Session implements FlowHost {
 	#abort: (() => void) | undefined;
 	#releases: (() => void)[] = [];
 
-	constructor(socket: Socket, machine: SessionMachine, deps: SessionDeps, limits: SessionLimits, gone: () => void) {
+	constructor(socket: Socket, machine: SessionMachine, deps: SessionDeps, limits: SessionLimits, compute: Compute, gone: () => void) {
 		this.#socket = socket;
 		this.#agentSocket = socket;
 		this.#deps = deps;
 		this.#limits = limits;
+		this.#computeInTurn = compute;
 		this.#gone = gone;
 		this.#flow = new Flow(socket, machine, limits, this);
 	}
@@ -228,7 +233,7 @@ export class Session implements FlowHost {
 		const answer = (event: SessionEvent): void => {
 			if (open()) this.#answer(event);
 		};
-		run().then(
+		this.#computeInTurn(() => (this.#flow.closing ? Promise.reject(new Error('over')) : run())).then(
 			result => answer({ kind: 'computed', result }),
 			() => answer({ kind: 'refused', refused: refused('upstream_unreachable', 'a computation failed') }),
 		);

@@ -16,6 +16,8 @@ export class SessionDoor {
 	readonly #deps: SessionDeps;
 	readonly #limits: SessionLimits;
 	readonly #sessions = new SessionSet();
+	/** The last computation that was asked for; the next one waits for it. */
+	#computing: Promise<unknown> = Promise.resolve();
 
 	constructor(protocol: SessionProtocol, settings: SessionSettings, deps: SessionDeps, limits: SessionLimits) {
 		this.#protocol = protocol;
@@ -33,9 +35,21 @@ export class SessionDoor {
 	/** Runs a session on an accepted socket; `identity` on a listener that knows its agent. */
 	accept(socket: Socket, identity?: Identity): void {
 		const machine = this.#protocol.open(this.#settings, this.#shared);
-		const session = new Session(socket, machine, this.#deps, this.#limits, () => this.#sessions.delete(session));
+		const session = new Session(socket, machine, this.#deps, this.#limits, run => this.#compute(run), () =>
+			this.#sessions.delete(session),
+		);
 		this.#sessions.add(session);
 		session.accept(identity);
+	}
+
+	/**
+	 * One key derivation at a time: an upstream chooses how long they take, and they run on the threads that name
+	 * look-ups need too.
+	 */
+	#compute(run: () => Promise<unknown>): Promise<unknown> {
+		const result = this.#computing.then(run);
+		this.#computing = result.catch(() => {});
+		return result;
 	}
 
 	/** Ends every session, identified or not. */

@@ -11,7 +11,17 @@ export interface EffectRule {
 
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
+const STRICTNESS: Readonly<Record<Effect, number>> = { read: 0, unknown: 1, write: 2 };
+
+/** Parameters (`/run;a=b`) are dropped by some servers and not by others: the stricter of both readings counts. */
 export function effectOf(method: string, path: string, rules: readonly EffectRule[] | undefined): Effect {
+	const whole = effectOfPath(method, path, rules);
+	if (!path.includes(';')) return whole;
+	const bare = effectOfPath(method, path.replaceAll(/;[^/]*/g, ''), rules);
+	return STRICTNESS[bare] > STRICTNESS[whole] ? bare : whole;
+}
+
+function effectOfPath(method: string, path: string, rules: readonly EffectRule[] | undefined): Effect {
 	for (const rule of rules ?? []) {
 		if (rule.methods !== undefined && !rule.methods.includes(method)) continue;
 		if (rule.path !== undefined && path !== rule.path && !path.startsWith(rule.path.endsWith('/') ? rule.path : `${rule.path}/`)) continue;

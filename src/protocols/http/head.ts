@@ -16,6 +16,9 @@ export interface Head {
 	readonly proxyAuthorization: string | undefined;
 }
 
+// With these a server may act on something else than was judged. CGI and its heirs read `x_a` as `x-a`.
+const OVERRIDES = new Set(['x-http-method-override', 'x-http-method', 'x-method-override', 'x-original-url', 'x-original-uri', 'x-rewrite-url']);
+
 // RFC 9110 §5.6.2. node:http takes only methods that it knows; custom ones end there.
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
@@ -43,7 +46,9 @@ export function readHead(method: string, url: string, version: string, raw: RawH
 	for (let index = 0; index + 1 < raw.length; index += 2) {
 		const name = raw[index] as string;
 		const value = raw[index + 1] as string;
-		switch (name.toLowerCase()) {
+		const lower = name.toLowerCase();
+		if (OVERRIDES.has(lower.includes('_') ? lower.replaceAll('_', '-') : lower)) return broken('a field by which some servers act on another method or path');
+		switch (lower) {
 			case 'host':
 				if (host !== undefined) return broken('more than one Host');
 				host = value;
@@ -88,7 +93,7 @@ export function readHead(method: string, url: string, version: string, raw: RawH
 	if (expect !== undefined && expect.toLowerCase() !== '100-continue') return broken('an Expect other than 100-continue');
 	const target = parseRequestTarget(method, url);
 	if ('broken' in target) return broken(target.broken);
-	const named = parseAuthority(host ?? url);
+	const named = target.form === 'absolute' && target.authorityText === host ? target.authority : parseAuthority(host ?? url);
 	if ('broken' in named) return broken(`Host: ${named.broken}`);
 	if (target.form === 'absolute') {
 		const usual = target.scheme === 'https' ? 443 : 80;

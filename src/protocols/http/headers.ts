@@ -45,7 +45,8 @@ export function forwardedHeaders(raw: RawHeaders, host: string, connection: stri
 	const list = ['host', host];
 	for (let index = 0; index + 1 < raw.length; index += 2) {
 		const name = (raw[index] as string).toLowerCase();
-		if (NOT_FORWARDED.has(name) || also?.has(name)) continue;
+		// CGI and its heirs read `x_a` as `x-a`.
+		if (NOT_FORWARDED.has(name.includes('_') ? name.replaceAll('_', '-') : name) || also?.has(name)) continue;
 		list.push(name, raw[index + 1] as string);
 	}
 	return list;

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
+import { test } from 'node:test';
+import { until } from '../support/until.ts';
+import { openStage } from './support-stage.ts';
+
+test('while it drains, an answer under way ends its connection, and another request there is refused in words', async t => {
+	const held: ServerResponse[] = [];
+	const stage = await openStage(t, { tool: { answer: (_request, response) => void held.push(response) } });
+	const busy = await stage.wire();
+	busy.send(stage.request('GET', '/held'));
+	await until(() => held.length === 1, 'the call is under way');
+	// On a connection with half a head: it is not idle, so it is there still.
+	const half = await stage.wire();
+	half.send('GET ');
+	const idle = await stage.wire();
+	stage.sallyport.signal('SIGTERM');
+	await idle.closed();
+	half.send(stage.request('GET', '/new').slice(4));
+	assert.match(await half.closed(), /^HTTP\/1\.1 503 Service Unavailable draining [^]*connection: close/i);
+	assert.equal(stage.decisions().at(-1)?.cause, 'draining');
+	held[0]?.end('the end');
+	const answer = await busy.closed();
+	assert.match(answer, /^HTTP\/1\.1 200 OK\r\n[^]*connection: close\r\n[^]*the end/i);
+	assert.deepEqual(await stage.sallyport.ended(), { code: 0, signal: null });
+	assert.equal(stage.tool.seen.length, 1);
+});
