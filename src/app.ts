@@ -11,6 +11,7 @@ import { openIdentity } from './identity/source.ts';
 import type { Svid } from './identity/svid.ts';
 import { openTokens, type TokenSettings } from './identity/tokens.ts';
 import { identity as makeIdentity } from './model/agent.ts';
+import { RECORD_TYPES, type RecordType } from './model/record.ts';
 import { VERSION } from './model/version.ts';
 import { Admission } from './policy/admit.ts';
 import { InputBuilder } from './policy/input.ts';
@@ -20,7 +21,7 @@ import { Calls } from './proxy/call.ts';
 import { CallMetrics } from './proxy/call-metrics.ts';
 import { SidecarProxy } from './proxy/proxy.ts';
 import { createLog } from './telemetry/log.ts';
-import { createMetrics } from './telemetry/metrics.ts';
+import { createMetrics, onScrape } from './telemetry/metrics.ts';
 
 /** A running Sallyport. */
 export interface App {
@@ -33,6 +34,15 @@ export interface App {
 
 /** What a reload cannot change under open sockets and files. */
 const FIXED = ['labels', 'identity', 'audit', 'admin', 'log'] as const;
+
+const NOTHING_WRITTEN: Readonly<Record<RecordType, number>> = {
+	decision: 0,
+	outcome: 0,
+	session: 0,
+	control: 0,
+	checkpoint: 0,
+	gap: 0,
+};
 
 /** How often kept policy bundles that no record names any more are removed, milliseconds. */
 const PRUNE_EVERY = 3600_000;
@@ -59,14 +69,20 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	showSvid(identity.current());
 	reloaded('identity', true);
 
+	const written = { ...NOTHING_WRITTEN };
+	onScrape(metrics.records, () => {
+		for (const type of RECORD_TYPES) metrics.records.inc({ type }, written[type]);
+		Object.assign(written, NOTHING_WRITTEN);
+	});
 	const audit = await openAudit(config.audit, {
 		labels: config.labels,
 		instance: `${hostname()}/${identity.current().spiffeId.id}`,
 		clock,
 		signer: signerOf(() => identity.current()),
 		metrics: {
-			spoolBytes: bytes => metrics.spoolBytes.set(bytes),
-			written: (type, count) => metrics.records.inc({ type }, count),
+			written: (type, count) => {
+				written[type] += count;
+			},
 			lost: (_type, count) => metrics.unrecorded.inc(count),
 			failure: reason => metrics.auditFailures.inc({ reason }),
 			oldestUnsent: (sink, time) => metrics.oldestUnsent.set({ sink }, (time ?? 0) / 1000),
@@ -115,8 +131,9 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		recorder: audit,
 		metrics: new CallMetrics(metrics),
 		clock,
-		count: open => metrics.callsOpen.set(open),
 	});
+	onScrape(metrics.callsOpen, () => metrics.callsOpen.set(calls.open));
+	onScrape(metrics.spoolBytes, () => metrics.spoolBytes.set(audit.status().bytes));
 	const proxy = new SidecarProxy({
 		identity: {
 			serverTlsOptions: listener => identity.serverTlsOptions(listener),
@@ -181,7 +198,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			if (!announced.has(`${name} ${address}`)) log.info({ listener: name, address }, 'listening');
 		announced = new Set(listening.map(({ name, address }) => `${name} ${address}`));
 	};
-	const reload = async (): Promise<ReloadOutcome> => {
+	const reloadNow = async (): Promise<ReloadOutcome> => {
 		const identityNow = await identity.reload();
 		const policyNow = await policy.reload();
 		const others: ReloadProblem[] = [
@@ -240,6 +257,13 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 				: 'the configuration was read again; some sections need a restart',
 		);
 		return outcome([]);
+	};
+	// One after the other: by signal and by the control API they may come at once.
+	let reloading: Promise<unknown> = Promise.resolve();
+	const reload = (): Promise<ReloadOutcome> => {
+		const turn = reloading.then(reloadNow);
+		reloading = turn.catch(() => {});
+		return turn;
 	};
 
 	const admin = await openAdmin(config.admin, {

@@ -6,7 +6,6 @@ import type { SpoolIo } from './spool.ts';
 
 /** What metrics are told. Every function is cheap and throws nothing. */
 export interface AuditMetrics {
-	spoolBytes(bytes: number): void;
 	/** Records that went into the chain. */
 	written(type: RecordType, count: number): void;
 	/** Records that could not go into the chain. */

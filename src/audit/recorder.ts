@@ -27,6 +27,8 @@ const UNAVAILABLE = refused('audit_unavailable');
 
 /** Decisions that are remembered as open, so that a checkpoint can name them. */
 const OPEN_REMEMBERED = 262_144;
+/** How long an outcome waits for a decision to be written with, milliseconds. */
+const OUTCOMES_WAIT = 5;
 
 /**
  * The share of `limit` that decisions leave to the outcomes of calls that were let go already, to checkpoints and to
@@ -69,6 +71,7 @@ export class ChainRecorder implements Audit {
 	#batch = batch();
 	readonly #told: Told;
 	#scheduled = false;
+	#later: NodeJS.Timeout | undefined;
 	#timer: NodeJS.Timeout | undefined;
 	#dropped = 0;
 	#closing: Promise<void> | undefined;
@@ -225,6 +228,7 @@ export class ChainRecorder implements Audit {
 
 	async #close(patience: number): Promise<void> {
 		clearInterval(this.#timer);
+		clearTimeout(this.#later);
 		const now = this.#deps.clock.now();
 		this.#refusals.tick(now, true);
 		this.#upkeep.last(now);
@@ -244,7 +248,9 @@ export class ChainRecorder implements Audit {
 		if (reason !== undefined && reason !== 'limit') this.#outage.keep(kept);
 		else if (this.#spool.append(type, time, body)) {
 			this.#batch.kept.push(kept);
-			this.#schedule();
+			// Nobody waits for it: it goes out with the next decision, or a little later.
+			if (type === 'outcome') this.#soon();
+			else this.#schedule();
 		} else {
 			this.#outage.begin('limit');
 			this.#outage.keep(kept);
@@ -285,6 +291,16 @@ export class ChainRecorder implements Audit {
 		setImmediate(this.#immediate);
 	}
 
+	#soon(): void {
+		if (this.#scheduled || this.#later !== undefined) return;
+		this.#later = setTimeout(this.#due, OUTCOMES_WAIT);
+	}
+
+	readonly #due = (): void => {
+		this.#later = undefined;
+		if (!this.#scheduled) this.#turn();
+	};
+
 	readonly #immediate = (): void => {
 		this.#scheduled = false;
 		this.#turn();
@@ -301,7 +317,6 @@ export class ChainRecorder implements Audit {
 		this.#batch = batch();
 		if (failure === undefined) {
 			for (const [type, count] of counts) this.#deps.metrics.written(type, count);
-			this.#deps.metrics.spoolBytes(this.#spool.bytes);
 			for (const feed of this.#feeds) feed.wake();
 			if (this.#syncer !== undefined) this.#syncer.add(written);
 			else this.#release(written, undefined);

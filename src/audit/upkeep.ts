@@ -164,6 +164,5 @@ export class Upkeep {
 		spool.flush();
 		if (spool.written.seq < record) return;
 		for (const segment of expired) await spool.drop(segment);
-		this.#o.deps.metrics.spoolBytes(spool.bytes);
 	}
 }

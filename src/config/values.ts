@@ -6,8 +6,11 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 
 
 /** `250ms`, `30s`, `5m`, `24h`, `30d` -> milliseconds. `0` is a zero. */
 export const duration = z
-	.string()
-	.regex(/^(0|\d{1,9}(ms|s|m|h|d))$/, 'a duration such as 250ms, 30s, 5m, 24h or 30d')
+	.preprocess(
+		// YAML reads a bare 0 as a number.
+		value => (value === 0 ? '0' : value),
+		z.string().regex(/^(0|\d{1,9}(ms|s|m|h|d))$/, 'a duration such as 250ms, 30s, 5m, 24h or 30d'),
+	)
 	.transform(text => {
 		const match = /^(\d+)(ms|s|m|h|d)$/.exec(text);
 		return match === null ? 0 : Number(match[1]) * (UNITS[match[2] ?? 'ms'] ?? 1);

@@ -3,7 +3,7 @@ import type { Phase } from '../model/call.ts';
 import type { Cause } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
 import type { Target } from '../model/target.ts';
-import { type Metrics, UNDECLARED } from '../telemetry/metrics.ts';
+import { type Metrics, onScrape, UNDECLARED } from '../telemetry/metrics.ts';
 
 interface Pending {
 	readonly child: Counter.Internal;
@@ -28,7 +28,14 @@ export class CallMetrics {
 		  }
 		| undefined;
 	#lastEnd:
-		| { listener: string; target: Target; protocol: string; cause: Cause; pending: Pending; duration: Histogram.Internal<string> }
+		| {
+				listener: string;
+				target: Target;
+				protocol: string;
+				cause: Cause;
+				pending: Pending;
+				duration: Histogram.Internal<string>;
+		  }
 		| undefined;
 
 	constructor(metrics: Metrics) {
@@ -40,8 +47,8 @@ export class CallMetrics {
 					pending.count = 0;
 				}
 		};
-		Object.assign(metrics.calls, { collect: flush(this.#calls) });
-		Object.assign(metrics.outcomes, { collect: flush(this.#outcomes) });
+		onScrape(metrics.calls, flush(this.#calls));
+		onScrape(metrics.outcomes, flush(this.#outcomes));
 	}
 
 	decided(

@@ -2,9 +2,9 @@ import type { CallFacts, MaskedText, Phase, Section } from '../model/call.ts';
 import { type Cause, OUTCOMES, type Refusal, type Refused, refused } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
 import type { Life } from '../model/life.ts';
-import { Roster } from '../model/roster.ts';
 import type { AnyPermit } from '../model/permit.ts';
 import type { AgentPolicy, Clock, PolicySource, Recorder } from '../model/ports.ts';
+import { Roster } from '../model/roster.ts';
 import type { Target } from '../model/target.ts';
 import type { Decision, Verdict } from '../model/verdict.ts';
 import { type Admission, type Admitted, policyMissing } from '../policy/admit.ts';
@@ -48,8 +48,6 @@ export interface CallDeps {
 	readonly recorder: Recorder;
 	readonly metrics: CallMetrics;
 	readonly clock: Clock;
-	/** Told how many calls are open. */
-	count(open: number): void;
 }
 
 /** Every call that is under way. */
@@ -69,10 +67,8 @@ export class Calls {
 	decide(request: CallRequest, decided: (call: Call) => void): void {
 		const call = new Call(request, this.#deps, () => {
 			this.#open.delete(call);
-			this.#deps.count(this.#open.size);
 		});
 		this.#open.add(call);
-		this.#deps.count(this.#open.size);
 		call.decide(decided);
 	}
 
@@ -194,7 +190,7 @@ export class Call {
 	}
 
 	/** Judges the head of an answer in phase `response`; `judged` gets the refusal, if any, after its record was written. */
-	judgeAnswer(sections: readonly Section[], judged: (refusal?: Refused) => void): void {
+	judgeAnswer(sections: readonly Section[], judged: (refusal?: Refused, denial?: Decision) => void): void {
 		const { request } = this;
 		const policy = this.#policy();
 		if (policy === undefined || !policy.defines('response')) {
@@ -209,7 +205,7 @@ export class Call {
 			{ conn: request.conn, target: request.target, life: this.life, verdict, observe: request.observe },
 			decision => {
 				this.#record('response', decision, { time, policy, input, verdict }, failure => {
-					const { allowed, cause, reasons } = decision;
+					const { allowed, cause } = decision;
 					this.#deps.metrics.decided(
 						request.conn,
 						request.target,
@@ -219,7 +215,8 @@ export class Call {
 						failure?.cause ?? cause,
 					);
 					if (failure !== undefined) judged(failure);
-					else judged(allowed ? undefined : refused(cause ?? 'no_rule', reasons[0]?.msg));
+					else if (allowed) judged();
+					else judged(refused(cause ?? 'no_rule'), decision);
 				});
 			},
 		);

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { decodeQuery } from '../formats/request-target.ts';
 import { type Cause, type Refused, refused } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
-import type { Reason } from '../model/verdict.ts';
+import type { Decision, Reason } from '../model/verdict.ts';
 import { mustRefuseUnreadable } from '../policy/reads.ts';
 import { effectOf, httpCall } from '../protocols/http/call.ts';
 import type { Head } from '../protocols/http/head.ts';
@@ -54,6 +54,8 @@ export class Exchange {
 	#written: number | undefined;
 	/** Lets go of the call's life. */
 	#release: (() => void) | undefined;
+	/** The decision that held the answer back. */
+	#denial: Decision | undefined;
 	#over = false;
 
 	constructor(deps: HttpDeps, conn: Conn, request: IncomingMessage, response: ServerResponse, head: Head, routed: Routed, strip: string | undefined, done: () => void) {
@@ -182,7 +184,10 @@ export class Exchange {
 		const forward = new Forward(call.permit, { method, path: query === undefined ? path : `${path}?${query}`, headers, body }, this.#response, {
 			pool: this.#deps.pool,
 			judge: this.#deps.calls.policyOf(this.#conn)?.defines('response')
-				? (status, answer, done) => call.judgeAnswer([this.#deps.section({ method, path, query, headers, body: undefined, answer: { status, headers: answer } })], done)
+				? (status, answer, done) => call.judgeAnswer([this.#deps.section({ method, path, query, headers, body: undefined, answer: { status, headers: answer } })], (refusal, denial) => {
+						this.#denial = denial;
+						done(refusal);
+					})
 				: undefined,
 			done: end => this.#ended(end),
 		});
@@ -199,7 +204,8 @@ export class Exchange {
 	}
 
 	#refuse(cause: Cause, reasons: readonly Reason[], detail: string | undefined): void {
-		refuseExchange(this.#request, this.#response, { cause, reasons, detail, decisionId: this.#call?.decision?.id, challenge: false });
+		const said = this.#denial?.reasons ?? reasons;
+		refuseExchange(this.#request, this.#response, { cause, reasons: said, detail, decisionId: (this.#denial ?? this.#call?.decision)?.id, challenge: false });
 	}
 
 	/** Ends it from outside: the agent left, the connection's life ended, a time limit was passed. */

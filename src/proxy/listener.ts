@@ -69,6 +69,11 @@ export class Listener {
 
 	/** New connections are served by this from now on; open ones go on as they were. */
 	change(config: ListenerConfig, duty: Duty): void {
+		for (const entrance of this.#before) {
+			if (entrance.busy > 0) continue;
+			entrance.close();
+			this.#before.delete(entrance);
+		}
 		this.#before.add(this.#duty.entrance);
 		this.#duty.entrance.drain();
 		this.#config = config;

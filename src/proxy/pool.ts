@@ -39,6 +39,11 @@ export class UpstreamPool {
 		this.#deps = deps;
 	}
 
+	/** Open connections, idle ones included. */
+	get size(): number {
+		return this.#open.size;
+	}
+
 	get generation(): number {
 		return this.#generation;
 	}

@@ -116,6 +116,7 @@ export class SidecarProxy {
 			if (!config.listeners.some(listener => listener.name === name)) this.#listeners.delete(name);
 		for (const [name, listener] of fresh) this.#listeners.set(name, listener);
 		if (before === undefined) return;
+		for (const setup of this.#old) if (setup.pool.size === 0 && setup.tunnels.size === 0) this.#old.delete(setup);
 		this.#old.add(before);
 		before.pool.retire();
 		// Sessions and tunnels that this configuration would not have opened end now.

@@ -43,7 +43,7 @@ export const depsOf = (more: Partial<AuditDeps> = {}, held: Held = { now: START 
 	instance: 'sallyport-1',
 	signer: () => undefined,
 	clock: { now: () => held.now },
-	metrics: { spoolBytes() {}, written() {}, lost() {}, failure() {}, oldestUnsent() {} },
+	metrics: { written() {}, lost() {}, failure() {}, oldestUnsent() {} },
 	log: () => {},
 	...more,
 });

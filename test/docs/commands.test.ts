@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { sampleInput } from '../../src/policy/check.ts';
 import { findOpa } from '../../src/policy/opa.ts';
 import { freePort, sallyport } from '../cli/run.ts';
@@ -13,6 +13,8 @@ import { blocksOf, pageText } from './support.ts';
 
 /** The commands in these pages are run, block after block, in one shell per page, and end with status 0. */
 const PAGES = ['README.md', 'docs/policy.md', 'docs/audit.md', 'docs/commands.md'];
+/** Milliseconds. */
+const LONGEST = 60_000;
 /** For pages that begin where `init` and `certs` have been. */
 const BEGUN: readonly string[] = ['docs/policy.md', 'docs/audit.md'];
 
@@ -33,14 +35,15 @@ init)
 	;;
 run) run "$@" ;;
 audit | doors | status | reload | policy)
-	if [ "$1" != policy ] || [ "\${2-}" = eval ]; then
-		[ -e "$WORK/pid" ] || { "$0" run 2> "$WORK/log" & }
+	if [ ! -e "$WORK/up" ] && { [ "$1" != policy ] || [ "\${2-}" = eval ]; }; then
+		[ -e "$WORK/pid" ] || { "$0" run > /dev/null 2> "$WORK/log" & }
 		tries=100
 		until "$REAL" status > /dev/null 2>&1; do
 			tries=$((tries - 1))
 			[ $tries -gt 0 ]
 			sleep 0.05
 		done
+		touch "$WORK/up"
 	fi
 	exec "$REAL" "$@"
 	;;
@@ -48,21 +51,24 @@ audit | doors | status | reload | policy)
 esac
 `;
 
-for (const page of PAGES) {
-	test(`the commands of ${page} do what they say`, async t => {
-		const blocks = blocksOf(page).filter(({ language }) => language === 'sh' || language === 'console');
-		const script = blocks.filter(({ notRun }) => notRun === undefined).map(({ place, text }) => `# ${place}\n${text}`);
-		if (page !== 'docs/audit.md') assert.ok(script.length >= 2, `${page} has commands that can be run`);
-		if (script.length === 0) return;
-		const workspace = makeWorkspace(t);
-		const begin = BEGUN.includes(page) ? ['sallyport init .', 'sallyport certs init --force'] : [];
-		const { code, out } = await shell(t, workspace, ['set -eux', ...begin, ...script].join('\n'));
-		assert.equal(code, 0, out);
-	});
-}
+describe('the commands of the pages', { concurrency: 2 }, () => {
+	for (const page of PAGES) {
+		test(`the commands of ${page} do what they say`, async t => {
+			const blocks = blocksOf(page).filter(({ language }) => language === 'sh' || language === 'console');
+			const script = blocks
+				.filter(({ notRun }) => notRun === undefined)
+				.map(({ place, text }) => `# ${place}\n${text}`);
+			if (page !== 'docs/audit.md') assert.ok(script.length >= 2, `${page} has commands that can be run`);
+			if (script.length === 0) return;
+			const workspace = makeWorkspace(t);
+			const begin = BEGUN.includes(page) ? ['sallyport init .', 'sallyport certs init --force'] : [];
+			const { code, out } = await shell(workspace, ['set -eux', ...begin, ...script].join('\n'));
+			assert.equal(code, 0, out);
+		});
+	}
+});
 
 async function shell(
-	t: TestContext,
 	workspace: Workspace,
 	script: string,
 ): Promise<{ readonly code: number | null; readonly out: string }> {
@@ -72,19 +78,6 @@ async function shell(
 	write('page/call.json', JSON.stringify(sampleInput('request')));
 	const opa = await findOpa(undefined, process.env);
 	const [PORT0, PORT1, PORT2] = await Promise.all([freePort(), freePort(), freePort()]);
-	t.after(async () => {
-		if (!existsSync(path('pid'))) return;
-		const pid = Number(readFileSync(path('pid'), 'utf8'));
-		const alive = (): boolean => {
-			try {
-				return process.kill(pid, 0);
-			} catch {
-				return false;
-			}
-		};
-		if (alive()) process.kill(pid, 'SIGTERM');
-		await until(() => !alive(), 'Sallyport has stopped');
-	});
 	const env = {
 		HOME: process.env['HOME'],
 		PATH: `${folder}/bin:${dirname(opa.path)}:${process.env['PATH']}`,
@@ -98,14 +91,33 @@ async function shell(
 		stream.setEncoding('utf8').on('data', (text: string) => {
 			out += text;
 		});
-	// Not `close`: a Sallyport in the background holds the pipes.
-	return await new Promise((resolve, reject) => {
-		child.once('error', reject);
-		child.once('exit', code => resolve({ code, out }));
-	});
+	try {
+		// Not `close`: a Sallyport in the background holds the pipes.
+		return await new Promise((resolve, reject) => {
+			child.once('error', reject);
+			child.once('exit', code => resolve({ code, out }));
+			setTimeout(() => reject(new Error(`the commands do not come to an end: ${out}`)), LONGEST).unref();
+		});
+	} finally {
+		child.kill('SIGKILL');
+		if (existsSync(path('pid'))) await stop(Number(readFileSync(path('pid'), 'utf8')));
+	}
 }
 
-test('docs/commands.md has every command that --help lists, and every option that theirs lists', async () => {
+/** Whoever started it is gone, so nobody tells of its end. */
+async function stop(pid: number): Promise<void> {
+	const signal = (name: NodeJS.Signals | 0): boolean => {
+		try {
+			return process.kill(pid, name);
+		} catch {
+			return false;
+		}
+	};
+	signal('SIGTERM');
+	await until(() => !signal(0), 'Sallyport has stopped');
+}
+
+test('docs/commands.md has exactly the commands that --help lists', async () => {
 	const page = pageText('docs/commands.md');
 	const { out } = await sallyport(['--help']);
 	const listed = [...(/\nCommands:\n([\s\S]*?)\n\n/.exec(out)?.[1] ?? '').matchAll(/^ {2}(\w+)/gm)].map(

@@ -6,7 +6,14 @@ import { openStage } from './support-stage.ts';
 
 test('while it drains, an answer under way ends its connection, and another request there is refused in words', async t => {
 	const held: ServerResponse[] = [];
-	const stage = await openStage(t, { tool: { answer: (_request, response) => void held.push(response) } });
+	const stage = await openStage(t, {
+		tool: {
+			answer: (request, response) => {
+				if (request.url === '/held') held.push(response);
+				else response.end();
+			},
+		},
+	});
 	const busy = await stage.wire();
 	busy.send(stage.request('GET', '/held'));
 	await until(() => held.length === 1, 'the call is under way');
@@ -14,6 +21,8 @@ test('while it drains, an answer under way ends its connection, and another requ
 	const half = await stage.wire();
 	half.send('GET ');
 	const idle = await stage.wire();
+	idle.send(stage.request('GET', '/before'));
+	await idle.receives(/^HTTP\/1\.1 200 /);
 	stage.sallyport.signal('SIGTERM');
 	await idle.closed();
 	half.send(stage.request('GET', '/new').slice(4));
@@ -23,5 +32,5 @@ test('while it drains, an answer under way ends its connection, and another requ
 	const answer = await busy.closed();
 	assert.match(answer, /^HTTP\/1\.1 200 OK\r\n[^]*connection: close\r\n[^]*the end/i);
 	assert.deepEqual(await stage.sallyport.ended(), { code: 0, signal: null });
-	assert.equal(stage.tool.seen.length, 1);
+	assert.equal(stage.tool.seen.length, 2);
 });
