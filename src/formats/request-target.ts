@@ -14,7 +14,14 @@ export interface Authority {
 
 export type RequestTarget =
 	| { readonly form: 'origin'; readonly path: string; readonly query: string | undefined }
-	| { readonly form: 'absolute'; readonly scheme: 'http' | 'https'; readonly authority: Authority; readonly authorityText: string; readonly path: string; readonly query: string | undefined }
+	| {
+			readonly form: 'absolute';
+			readonly scheme: 'http' | 'https';
+			readonly authority: Authority;
+			readonly authorityText: string;
+			readonly path: string;
+			readonly query: string | undefined;
+	  }
 	| { readonly form: 'authority'; readonly authority: Authority & { readonly port: number } }
 	| { readonly form: 'asterisk' };
 
@@ -52,7 +59,11 @@ export function parseAuthority(text: string): Authority | Broken {
 		if (rooted) host = host.slice(0, -1);
 		// A last label of digits is an IPv4 address to some resolvers (0x7f.1, 127.1, 2130706433): only the plain form is taken.
 		const last = host.slice(host.lastIndexOf('.') + 1);
-		if (/^(\d+|0x[0-9a-f]*)$/.test(last) && !(!rooted && IPV4.test(host) && host.split('.').every(part => Number(part) <= 255))) return { broken: 'the host is an IPv4 address in an odd form' };
+		if (
+			/^(\d+|0x[0-9a-f]*)$/.test(last) &&
+			!(!rooted && IPV4.test(host) && host.split('.').every(part => Number(part) <= 255))
+		)
+			return { broken: 'the host is an IPv4 address in an odd form' };
 	}
 	if (rest === '') return { host, port: undefined };
 	const match = /^:(\d{1,5})$/.exec(rest);
@@ -67,8 +78,10 @@ function parsePath(text: string): { path: string; query: string | undefined } | 
 	const mark = text.indexOf('?');
 	const path = mark < 0 ? text : text.slice(0, mark);
 	const query = mark < 0 ? undefined : text.slice(mark + 1);
-	if (!PATH.test(path)) return { broken: path.includes('#') ? 'the target has a fragment' : 'the path has bytes that must be escaped' };
-	if (query !== undefined && !QUERY.test(query)) return { broken: query.includes('#') ? 'the target has a fragment' : 'the query has bytes that must be escaped' };
+	if (!PATH.test(path))
+		return { broken: path.includes('#') ? 'the target has a fragment' : 'the path has bytes that must be escaped' };
+	if (query !== undefined && !QUERY.test(query))
+		return { broken: query.includes('#') ? 'the target has a fragment' : 'the query has bytes that must be escaped' };
 	const segments = decodeSegments(path);
 	if (segments === undefined) return { broken: 'the path has a dot segment, an escaped slash or NUL, or is not UTF-8' };
 	return { path, query };
@@ -93,7 +106,13 @@ export function parseRequestTarget(method: string, text: string): RequestTarget 
 	const rest = match[3] ?? '';
 	const parsed = parsePath(rest.startsWith('/') ? rest : `/${rest}`);
 	if ('broken' in parsed) return parsed;
-	return { form: 'absolute', scheme: (match[1] ?? '').toLowerCase() as 'http' | 'https', authority, authorityText: match[2] ?? '', ...parsed };
+	return {
+		form: 'absolute',
+		scheme: (match[1] ?? '').toLowerCase() as 'http' | 'https',
+		authority,
+		authorityText: match[2] ?? '',
+		...parsed,
+	};
 }
 
 /**

@@ -8,19 +8,21 @@ import type { Clock, Recorder } from '../model/ports.ts';
 import { httpSections } from '../protocols/http/section.ts';
 import { sessionProtocol } from '../protocols/registry.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { Checked } from './address.ts';
 import type { Calls } from './call.ts';
-import { Connections } from './connection.ts';
-import { credentialsOf } from './credentials.ts';
-import { Dialler } from './dial.ts';
-import { HttpEntrance, type Recognition, SessionEntrance } from './entrance.ts';
-import type { TlsIdentity } from './handshake.ts';
-import type { HttpDeps } from './http.ts';
-import { type Entrance, Listener } from './listener.ts';
-import { UpstreamPool } from './pool.ts';
-import { Router, type Upstream } from './route.ts';
-import { Tunnels } from './tunnel.ts';
-import { UpstreamContexts } from './upstream-tls.ts';
+import type { HttpDeps } from './http/deps.ts';
+import { HttpEntrance } from './http/entrance.ts';
+import { Connections } from './listener/connection.ts';
+import type { TlsIdentity } from './listener/handshake.ts';
+import { type Entrance, Listener } from './listener/listener.ts';
+import type { Recognition } from './listener/recognition.ts';
+import { SessionEntrance } from './session/entrance.ts';
+import { Tunnels } from './session/tunnel.ts';
+import type { Checked } from './upstream/address.ts';
+import { credentialsOf } from './upstream/credentials.ts';
+import { Dialler } from './upstream/dial.ts';
+import { UpstreamPool } from './upstream/pool.ts';
+import { Router, type Upstream } from './upstream/route.ts';
+import { UpstreamContexts } from './upstream/tls.ts';
 
 /** What the proxy is given by app.ts. */
 export interface ProxyDeps {
@@ -135,7 +137,8 @@ export class SidecarProxy {
 		for (const call of this.#deps.calls.sessions()) {
 			const { conn, target } = call.request;
 			const refusal = this.#setup?.rules.get(conn.listener)?.(conn.identity);
-			const cause = refusal?.cause ?? call.judgeAgain(this.#setup !== undefined && observes(this.#setup.config, target.upstream));
+			const cause =
+				refusal?.cause ?? call.judgeAgain(this.#setup !== undefined && observes(this.#setup.config, target.upstream));
 			if (cause !== undefined) call.life.end(cause);
 		}
 	}
@@ -273,7 +276,11 @@ export class SidecarProxy {
 				observe: observes(config, upstream.name),
 				maxBuffered: MAX_BUFFERED,
 				cancelled: ({ conn, decisionId }) =>
-					recorder.control({ action: 'cancel', operator: conn.identity.agent.id, detail: { decision_id: decisionId, listener: conn.listener } }),
+					recorder.control({
+						action: 'cancel',
+						operator: conn.identity.agent.id,
+						detail: { decision_id: decisionId, listener: conn.listener },
+					}),
 				credential: credentialsOf(upstream.config),
 			});
 		}

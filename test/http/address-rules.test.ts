@@ -49,7 +49,12 @@ test('what policy allows but nobody declared is dialled at public addresses only
 	// Each was allowed by policy, and each has an outcome that says what became of it.
 	const last = await stage.outcome(targets.length * 2);
 	assert.equal(last.cause, 'address_forbidden');
-	assert.ok(sallyport.records().filter(({ type }) => type === 'outcome').every(({ cause }) => cause === 'address_forbidden'));
+	assert.ok(
+		sallyport
+			.records()
+			.filter(({ type }) => type === 'outcome')
+			.every(({ cause }) => cause === 'address_forbidden'),
+	);
 	await stage.good('all of them');
 	await stage.quiet();
 });
@@ -79,7 +84,10 @@ test('a declared upstream with an address of Sallyport is dialled neither by req
 	assert.equal(tunnel.status, 403, tunnel.error);
 	assert.equal(stage.decisions().at(-1)?.call?.['protocol'], 'tunnel');
 	const outcomes = stage.sallyport.records().filter(({ type }) => type === 'outcome');
-	assert.deepEqual(outcomes.map(({ cause }) => cause), ['address_forbidden', 'address_forbidden']);
+	assert.deepEqual(
+		outcomes.map(({ cause }) => cause),
+		['address_forbidden', 'address_forbidden'],
+	);
 	await stage.good('it');
 	await stage.quiet();
 });

@@ -38,7 +38,11 @@ test('an agent that leaves in the middle of its request, of the wait, or of the 
 	await leave('a request in chunks', stage.request('POST', '/chunks', 'Transfer-Encoding: chunked', '5\r\nhello\r\n'));
 	await leave('the wait', stage.request('GET', '/wait'));
 	await leave('the answer', stage.request('GET', '/answer'), 'begun');
-	assert.equal(there.filter(({ request }) => request.complete && request.method === 'POST').length, 0, 'no half request looks whole');
+	assert.equal(
+		there.filter(({ request }) => request.complete && request.method === 'POST').length,
+		0,
+		'no half request looks whole',
+	);
 	await stage.good('all of them');
 	await stage.quiet();
 });

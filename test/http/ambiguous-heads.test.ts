@@ -32,7 +32,11 @@ test('a head that two parsers could read differently is refused, recorded, and g
 		undecodable('xchunked', post('Transfer-Encoding: xchunked', chunks), /Transfer-Encoding|HPE_/),
 		undecodable('gzip, chunked', post('Transfer-Encoding: gzip, chunked', chunks), /Transfer-Encoding|HPE_/),
 		undecodable('a capital Chunked', post('Transfer-Encoding: Chunked', chunks), /Transfer-Encoding/),
-		undecodable('two Transfer-Encodings', post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked', chunks), /./),
+		undecodable(
+			'two Transfer-Encodings',
+			post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked', chunks),
+			/./,
+		),
 		undecodable('an odd Transfer-Encoding in quotes', post('Transfer-Encoding: "chunked"', chunks), /./),
 		undecodable('a tab before chunked', post('Transfer-Encoding:\tchunked;q=1', chunks), /./),
 		undecodable('both lengths', post('Content-Length: 2\r\nTransfer-Encoding: chunked', chunks), /./),
@@ -43,12 +47,22 @@ test('a head that two parsers could read differently is refused, recorded, and g
 		undecodable('a signed Content-Length', post('Content-Length: +2', '{}'), /./),
 		undecodable('a hexadecimal Content-Length', post('Content-Length: 0x2', '{}'), /./),
 		undecodable('a huge Content-Length', post('Content-Length: 99999999999999999999', '{}'), /./),
-		undecodable('two Content-Types', post('Content-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 0', ''), /Content-Type/),
-		undecodable('h2c', get(`Host: ${host}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ`), /Upgrade/),
+		undecodable(
+			'two Content-Types',
+			post('Content-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 0', ''),
+			/Content-Type/,
+		),
+		undecodable(
+			'h2c',
+			get(`Host: ${host}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ`),
+			/Upgrade/,
+		),
 		undecodable('HTTP2-Settings alone', get(`Host: ${host}\r\nHTTP2-Settings: AAMAAABkAAQ`), /HTTP2-Settings/),
 		undecodable(
 			'websocket',
-			get(`Host: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==`),
+			get(
+				`Host: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==`,
+			),
 			/Upgrade/,
 		),
 		undecodable('an Upgrade without Connection', get(`Host: ${host}\r\nUpgrade: websocket`), /Upgrade/),

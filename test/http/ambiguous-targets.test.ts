@@ -38,7 +38,16 @@ test('a target that two parsers could read differently is refused, recorded, and
 		detail: /./,
 	});
 	const { port } = stage.tool;
-	const addresses = ['0x7f.1', '127.1', '017.0.0.1', '2130706433', '0177.0.0.1', '127.0.0.1.', '127.0.0.256', '127.0.0'];
+	const addresses = [
+		'0x7f.1',
+		'127.1',
+		'017.0.0.1',
+		'2130706433',
+		'0177.0.0.1',
+		'127.0.0.1.',
+		'127.0.0.256',
+		'127.0.0',
+	];
 
 	await refusesEach(stage, [
 		...Object.entries(BROKEN_PATHS).map(([name, path]) => one(name, `${origin}${path}`)),

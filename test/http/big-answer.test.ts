@@ -9,11 +9,16 @@ const FLAT = 64 * 1024 ** 2;
 
 test('an answer of a gigabyte goes through at flat memory', async t => {
 	const bulk = await startBulk(t);
-	const stage = await openStage(t, { upstreams: { bulk: { address: bulk.address, hosts: ['bulk.test'], protocol: 'http' } } });
+	const stage = await openStage(t, {
+		upstreams: { bulk: { address: bulk.address, hosts: ['bulk.test'], protocol: 'http' } },
+	});
 	await stage.curl(['-o', '/dev/null', `http://bulk.test:${bulk.port}/${SIZE / 16}`]);
 	const before = stage.resident();
 	const watch = watchResident(stage.sallyport.pid);
-	const call = await stage.curl(['-o', '/dev/null', '-w', '%{stderr}%{size_download} bytes', `http://bulk.test:${bulk.port}/${SIZE}`], { limit: 120 });
+	const call = await stage.curl(
+		['-o', '/dev/null', '-w', '%{stderr}%{size_download} bytes', `http://bulk.test:${bulk.port}/${SIZE}`],
+		{ limit: 120 },
+	);
 	watch.stop();
 	assert.equal(call.exit, 0, call.error);
 	const grown = watch.greatest() - before;

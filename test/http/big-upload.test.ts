@@ -39,7 +39,17 @@ async function upload(stage: Stage, url: string, size: number, way: 'by length' 
 	const program = spawn(
 		'curl',
 		[
-			...['-q', '-sS', '-T', '-', ...length, '--max-time', '120', '--proxy', `https://${stage.sallyport.address('egress')}`],
+			...[
+				'-q',
+				'-sS',
+				'-T',
+				'-',
+				...length,
+				'--max-time',
+				'120',
+				'--proxy',
+				`https://${stage.sallyport.address('egress')}`,
+			],
 			...['--proxy-cacert', stage.workspace.ca, '--proxy-cert', certificate, '--proxy-key', key, url],
 		],
 		{ stdio: [zeros.stdout, 'pipe', 'inherit'] },

@@ -16,13 +16,23 @@ const deep = '['.repeat(5000) + ']'.repeat(5000);
 
 const SENT: readonly Sent[] = [
 	{ name: 'JSON', body: '{"amount": 10}', state: 'whole' },
-	{ name: 'JSON of another type', body: '{"amount": 10}', type: 'application/problem+json; charset=UTF-8', state: 'whole' },
+	{
+		name: 'JSON of another type',
+		body: '{"amount": 10}',
+		type: 'application/problem+json; charset=UTF-8',
+		state: 'whole',
+	},
 	{ name: 'nothing', body: '', state: 'none' },
 	{ name: 'too much', body: `{"amount": 10, "x": "${'y'.repeat(5000)}"}`, state: 'too_large' },
 	{ name: 'no JSON', body: 'amount=10', state: 'unparsed' },
 	{ name: 'JSON that says it is text', body: '{"amount": 10}', type: 'text/plain', state: 'unparsed' },
 	{ name: 'JSON of no type', body: '{"amount": 10}', type: '', state: 'unparsed' },
-	{ name: 'JSON in another charset', body: '{"amount": 10}', type: 'application/json; charset=utf-7', state: 'unparsed' },
+	{
+		name: 'JSON in another charset',
+		body: '{"amount": 10}',
+		type: 'application/json; charset=utf-7',
+		state: 'unparsed',
+	},
 	{ name: 'an encoding', body: '{"amount": 10}', encoding: 'gzip', state: 'encoded' },
 	{ name: 'two encodings', body: '{"amount": 10}', encoding: 'identity, br', state: 'encoded' },
 	{ name: 'no encoding', body: '{"amount": 10}', encoding: 'identity', state: 'whole' },
@@ -40,7 +50,11 @@ const SENT: readonly Sent[] = [
 	{ name: 'NaN', body: '{"amount": NaN}', state: 'unparsed' },
 ];
 
-const send = async (stage: Stage, { body, type = 'application/json', encoding }: Sent, chunked: boolean): Promise<string> => {
+const send = async (
+	stage: Stage,
+	{ body, type = 'application/json', encoding }: Sent,
+	chunked: boolean,
+): Promise<string> => {
 	const wire = await stage.wire();
 	const bytes = Buffer.from(body);
 	const head = [
@@ -52,7 +66,8 @@ const send = async (stage: Stage, { body, type = 'application/json', encoding }:
 	wire.send(stage.request('POST', '/pay', head));
 	if (!chunked) wire.send(bytes);
 	else {
-		if (bytes.length > 0) wire.send(Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]));
+		if (bytes.length > 0)
+			wire.send(Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]));
 		wire.send('0\r\n\r\n');
 	}
 	return wire.closed();
@@ -76,7 +91,10 @@ test('a policy that reads the body and does not look at its state gets it whole,
 			assert.equal(stage.tool.seen.length, before + (readable ? 1 : 0), name);
 		}
 	}
-	assert.match(await send(stage, { name: 'denied', body: '{"amount": 101}', state: 'whole' }, false), /^HTTP\/1\.1 403 Forbidden denied_by_rule /);
+	assert.match(
+		await send(stage, { name: 'denied', body: '{"amount": 101}', state: 'whole' }, false),
+		/^HTTP\/1\.1 403 Forbidden denied_by_rule /,
+	);
 	await stage.good('all of them');
 	await stage.quiet();
 });
@@ -84,12 +102,18 @@ test('a policy that reads the body and does not look at its state gets it whole,
 test('a policy that looks at the state is given it, and what it allows arrives byte for byte', async t => {
 	const stage = await openStage(t, {
 		limits: { body: '4KiB' },
-		policy: policyOf('allow if input.http.headers["x-state"] == input.http.body_state\nallow if input.http.path == "/good"\ndeny contains "too much" if input.http.body.amount > 100'),
+		policy: policyOf(
+			'allow if input.http.headers["x-state"] == input.http.body_state\nallow if input.http.path == "/good"\ndeny contains "too much" if input.http.body.amount > 100',
+		),
 	});
 	for (const chunked of [false, true]) {
 		for (const sent of SENT) {
 			const type = `${sent.type ?? 'application/json'}\r\nX-State: ${sent.state}`;
-			const answer = await send(stage, sent.type === '' ? { ...sent, encoding: `identity\r\nX-State: ${sent.state}` } : { ...sent, type }, chunked);
+			const answer = await send(
+				stage,
+				sent.type === '' ? { ...sent, encoding: `identity\r\nX-State: ${sent.state}` } : { ...sent, type },
+				chunked,
+			);
 			assert.match(answer, /^HTTP\/1\.1 200 /, `${sent.name}${chunked ? ', in chunks' : ''}`);
 			assert.deepEqual(stage.tool.seen.at(-1)?.body(), Buffer.from(sent.body), sent.name);
 		}

@@ -12,7 +12,9 @@ test('103 is passed on before the answer; other informational answers are left o
 			goOn = () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nLink: </style.css>; rel=preload\r\n\r\nok');
 		});
 	});
-	const stage = await openStage(t, { upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } } });
+	const stage = await openStage(t, {
+		upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } },
+	});
 	const wire = await stage.wire();
 	wire.send(`GET http://raw.test:${raw.port}/ HTTP/1.1\r\nHost: raw.test:${raw.port}\r\n\r\n`);
 	const hints = await wire.receives('\r\n\r\n');

@@ -27,9 +27,14 @@ test('where policy reads the body, 100 is sent, the body read, and then decided'
 });
 
 test('where policy reads the body, a head that cannot be taken gets no 100', async t => {
-	const stage = await openStage(t, { policy: policyOf('allow if input.http.body.amount < 100'), limits: { body: '16B' } });
+	const stage = await openStage(t, {
+		policy: policyOf('allow if input.http.body.amount < 100'),
+		limits: { body: '16B' },
+	});
 	const long = await stage.wire();
-	long.send(stage.request('POST', '/pay', 'Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 17'));
+	long.send(
+		stage.request('POST', '/pay', 'Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 17'),
+	);
 	assert.match(await long.receives('\r\n\r\n'), /^HTTP\/1\.1 403 Forbidden body_unreadable /);
 	const elsewhere = await stage.wire();
 	elsewhere.send(stage.request('POST', '/pay/%2e%2e', JSON_HEAD));
@@ -77,7 +82,9 @@ test('a body too long for policy that notices it gets one 100 and is streamed', 
 
 test('curl with a body that expects 100 is refused before it sends it', async t => {
 	const stage = await openStage(t, { policy: policyOf('allow if input.http.path == "/good"') });
-	const call = await stage.curl(['-H', 'Expect: 100-continue', '-d', '@-', `${stage.origin}/no`], { input: 'x'.repeat(1024 * 1024) });
+	const call = await stage.curl(['-H', 'Expect: 100-continue', '-d', '@-', `${stage.origin}/no`], {
+		input: 'x'.repeat(1024 * 1024),
+	});
 	assert.equal(call.status, 403, call.error);
 	assert.equal(call.json()['cause'], 'no_rule');
 	await stage.good('it');

@@ -18,7 +18,9 @@ async function racing(t: Parameters<typeof openStage>[0]) {
 			else socket.resetAndDestroy();
 		});
 	});
-	const stage = await openStage(t, { upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } } });
+	const stage = await openStage(t, {
+		upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } },
+	});
 	const wire = await stage.wire();
 	const ask = (method: string, more = ''): void =>
 		wire.send(`${method} http://raw.test:${raw.port}/ HTTP/1.1\r\nHost: raw.test:${raw.port}\r\n${more}`);
@@ -31,7 +33,7 @@ async function racing(t: Parameters<typeof openStage>[0]) {
 test('a GET on a connection that the upstream closes in the same moment is sent once more', async t => {
 	const { raw, stage, wire, ask, requests } = await racing(t);
 	ask('GET', '\r\n');
-	await wire.receives(/ok[^]*ok$/);
+	await wire.receives(/ok[\s\S]*ok$/);
 	assert.deepEqual(requests, ['GET', 'GET', 'GET']);
 	assert.equal(raw.connections(), 2);
 	const outcome = await stage.outcome(2);
@@ -61,12 +63,17 @@ test('a connection that the upstream has closed is not used again, for a POST ne
 			socket.end(OK);
 		});
 	});
-	const stage = await openStage(t, { upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } } });
+	const stage = await openStage(t, {
+		upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } },
+	});
 	const url = `http://raw.test:${raw.port}/`;
 	for (let turn = 0; turn < 3; turn++) {
 		const call = await stage.curl(['-d', '{}', url]);
 		assert.equal(call.status, 200, call.body);
-		await until(async () => /^sallyport_upstream_connections 0$/m.test(await stage.sallyport.metrics()), 'it is closed here too');
+		await until(
+			async () => /^sallyport_upstream_connections 0$/m.test(await stage.sallyport.metrics()),
+			'it is closed here too',
+		);
 	}
 	assert.deepEqual(requests, ['POST', 'POST', 'POST']);
 	await stage.quiet();

@@ -7,7 +7,10 @@ import { openStage } from './support-stage.ts';
 const LIMITS = { body_idle: '1s' };
 
 test('a body that stops coming ends its call with 408, whether policy waits for it or the upstream', async t => {
-	const stage = await openStage(t, { limits: LIMITS, policy: policyOf('allow if input.http.path != "/read"\nallow if input.http.body.a') });
+	const stage = await openStage(t, {
+		limits: LIMITS,
+		policy: policyOf('allow if input.http.path != "/read"\nallow if input.http.body.a'),
+	});
 	const read = await stage.wire();
 	read.send(stage.request('POST', '/read', 'Content-Type: application/json\r\nContent-Length: 10', '{"a"'));
 	assert.match(await read.closed(), /^HTTP\/1\.1 408 Request Timeout limit_exceeded /);
@@ -54,7 +57,10 @@ test('a streamed body that stops coming ends its call, and one that goes on slow
 
 test('an agent that does not take its answer is let go, and the outcome blames it', async t => {
 	const bulk = await startBulk(t);
-	const stage = await openStage(t, { limits: LIMITS, upstreams: { bulk: { address: bulk.address, hosts: ['bulk.test'], protocol: 'http' } } });
+	const stage = await openStage(t, {
+		limits: LIMITS,
+		upstreams: { bulk: { address: bulk.address, hosts: ['bulk.test'], protocol: 'http' } },
+	});
 	// Too much for the buffers on the way, and an answer whose last chunk alone waits in them.
 	for (const [turn, size] of [100_000_000, 7_000_000].entries()) {
 		const wire = await stage.wire();

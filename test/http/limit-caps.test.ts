@@ -21,7 +21,11 @@ test('more requests at once than limits.requests_in_flight get 429', async t => 
 	assert.equal(third.status, 429);
 	assert.equal(third.json()['cause'], 'limit_exceeded');
 	assert.equal(third.json()['detail'], 'limits.requests_in_flight');
-	assert.ok(stage.decisions().some(({ cause, decision_id }) => cause === 'limit_exceeded' && decision_id === third.json()['decision_id']));
+	assert.ok(
+		stage
+			.decisions()
+			.some(({ cause, decision_id }) => cause === 'limit_exceeded' && decision_id === third.json()['decision_id']),
+	);
 	for (const response of held) response.end();
 	for (const call of calls) assert.equal((await call).status, 200);
 	await stage.quiet();
@@ -38,7 +42,10 @@ test('more connections of one agent than limits.connections_per_agent get 429; o
 	const third = await stage.curl([`${stage.origin}/x`]);
 	assert.equal(third.status, 429, third.error);
 	assert.equal(third.json()['detail'], 'limits.connections_per_agent');
-	await stage.sallyport.waitForRecord(record => record['event'] === 'refused' && record['detail'] === 'limits.connections_per_agent', 'the limit');
+	await stage.sallyport.waitForRecord(
+		record => record['event'] === 'refused' && record['detail'] === 'limits.connections_per_agent',
+		'the limit',
+	);
 	assert.equal((await stage.curl([`${stage.origin}/x`], { agent: 'b' })).status, 200);
 	for (const wire of wires) wire.socket.destroy();
 	await until(async () => (await stage.curl([`${stage.origin}/x`])).status === 200, 'there is room again');

@@ -10,7 +10,7 @@ test('a head that does not arrive in time is answered with 408, recorded, and it
 	const drip = setInterval(() => slow.send('x'), 50);
 	t.after(() => clearInterval(drip));
 	slow.send(`GET ${origin}/x HTTP/1.1\r\nHost: ${host}\r\nX: `);
-	assert.match(await slow.closed(), /^HTTP\/1\.1 408 Request Timeout\r\n[^]*"cause":"limit_exceeded"/);
+	assert.match(await slow.closed(), /^HTTP\/1\.1 408 Request Timeout\r\n[\s\S]*"cause":"limit_exceeded"/);
 	clearInterval(drip);
 	const record = await stage.sallyport.waitForRecord(({ cause }) => cause === 'limit_exceeded', 'the limit');
 	assert.equal(record['detail'], 'limits.head');
@@ -28,5 +28,8 @@ test('a head that does not arrive in time is answered with 408, recorded, and it
 	assert.equal(stage.tool.seen.length, 1);
 	await stage.good('all of them');
 	await stage.quiet();
-	await until(async () => /^sallyport_connections\{listener="egress"\} 0$/m.test(await stage.sallyport.metrics()), 'no connection is left');
+	await until(
+		async () => /^sallyport_connections\{listener="egress"\} 0$/m.test(await stage.sallyport.metrics()),
+		'no connection is left',
+	);
 });

@@ -15,7 +15,11 @@ test('a flood of header bytes gets 431, however it comes, and is recorded', asyn
 	for (const [name, bytes] of Object.entries(floods)) {
 		const wire = await stage.wire();
 		wire.send(bytes);
-		assert.match(await wire.receives('\r\n\r\n').catch(error => `${name}: ${error.message}`), /^HTTP\/1\.1 431 Request Header Fields Too Large/, name);
+		assert.match(
+			await wire.receives('\r\n\r\n').catch(error => `${name}: ${error.message}`),
+			/^HTTP\/1\.1 431 Request Header Fields Too Large/,
+			name,
+		);
 		wire.socket.destroy();
 	}
 	const record = await stage.sallyport.waitForRecord(({ cause }) => cause === 'limit_exceeded', 'the limit');

@@ -5,7 +5,9 @@ import { listenRaw } from '../support/wire.ts';
 import { openStage } from './support-stage.ts';
 
 const silent = 'silent.test';
-const upstream = (address: string, more: object = {}) => ({ silent: { address, hosts: [silent], protocol: 'http', ...more } });
+const upstream = (address: string, more: object = {}) => ({
+	silent: { address, hosts: [silent], protocol: 'http', ...more },
+});
 
 test('an upstream that does not answer: 504, and the outcome names the limit', async t => {
 	let closed = 0;
@@ -53,7 +55,10 @@ test('an answer that stops in its middle is broken off', async t => {
 test('an upstream that takes no more of an upload: 504', async t => {
 	const raw = await listenRaw(t, socket => void socket.pause());
 	const stage = await openStage(t, { limits: { body_idle: '500ms' }, upstreams: upstream(raw.address) });
-	const call = await stage.curl(['-T', '-', `http://${silent}:${raw.port}/`], { input: 'x'.repeat(32 * 1024 * 1024), limit: 10 });
+	const call = await stage.curl(['-T', '-', `http://${silent}:${raw.port}/`], {
+		input: 'x'.repeat(32 * 1024 * 1024),
+		limit: 10,
+	});
 	assert.equal(call.status, 504, call.error);
 	assert.equal((await stage.outcome()).cause, 'upstream_timeout');
 	await stage.good('it');

@@ -34,7 +34,9 @@ test('what follows a refusal that ends the connection, or a request that asked f
 	const { host, origin } = stage;
 	const smuggled = stage.request('GET', '/smuggled');
 	const refused = await stage.wire();
-	refused.send(`POST ${origin}/x HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n${smuggled}`);
+	refused.send(
+		`POST ${origin}/x HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n${smuggled}`,
+	);
 	const all = await refused.closed();
 	assert.match(all, /^HTTP\/1\.1 400 Bad Request undecodable /);
 	assert.equal(all.match(/^HTTP\/1\.1 /gm)?.length, 1);
@@ -42,7 +44,10 @@ test('what follows a refusal that ends the connection, or a request that asked f
 	asked.send(stage.request('GET', '/last', 'Connection: close') + smuggled);
 	assert.match(await asked.closed(), /^HTTP\/1\.1 200 /);
 	await stage.quiet();
-	assert.deepEqual(stage.tool.seen.map(({ url }) => url), ['/last']);
+	assert.deepEqual(
+		stage.tool.seen.map(({ url }) => url),
+		['/last'],
+	);
 	assert.equal(stage.decisions().length, 2);
 });
 
@@ -63,8 +68,14 @@ test('garbage or a CONNECT behind a request ends the connection and does not lan
 		assert.equal(all.match(/HTTP\/1\.1 /g)?.length, 1, all);
 		await stage.quiet();
 	}
-	await stage.sallyport.waitForRecord(record => record['event'] === 'refused' && /HPE_/.test(String(record['detail'])), 'garbage');
-	await stage.sallyport.waitForRecord(record => record['event'] === 'refused' && /CONNECT behind/.test(String(record['detail'])), 'CONNECT');
+	await stage.sallyport.waitForRecord(
+		record => record['event'] === 'refused' && /HPE_/.test(String(record['detail'])),
+		'garbage',
+	);
+	await stage.sallyport.waitForRecord(
+		record => record['event'] === 'refused' && /CONNECT behind/.test(String(record['detail'])),
+		'CONNECT',
+	);
 });
 
 test('a chunk that cannot be read ends the call that it belongs to', async t => {

@@ -10,7 +10,9 @@ const HELD = 32 * 1024 ** 2;
 for (const way of ['', '?chunked']) {
 	test(`an agent that does not read holds the upstream back, and gets everything when it reads${way}`, async t => {
 		const bulk = await startBulk(t);
-		const stage = await openStage(t, { upstreams: { bulk: { address: bulk.address, hosts: ['bulk.test'], protocol: 'http' } } });
+		const stage = await openStage(t, {
+			upstreams: { bulk: { address: bulk.address, hosts: ['bulk.test'], protocol: 'http' } },
+		});
 		await stage.good('the start');
 		const before = stage.resident();
 		const { socket } = await stage.wire();
@@ -19,7 +21,9 @@ for (const way of ['', '?chunked']) {
 		socket.on('data', (text: string) => {
 			got += text.length;
 		});
-		socket.write(`GET http://bulk.test:${bulk.port}/${SIZE}${way} HTTP/1.1\r\nHost: bulk.test:${bulk.port}\r\nConnection: close\r\n\r\n`);
+		socket.write(
+			`GET http://bulk.test:${bulk.port}/${SIZE}${way} HTTP/1.1\r\nHost: bulk.test:${bulk.port}\r\nConnection: close\r\n\r\n`,
+		);
 		socket.pause();
 		const sent = await settled(bulk.sent);
 		assert.ok(sent > 0 && sent < HELD, `the upstream sent ${sent} bytes`);

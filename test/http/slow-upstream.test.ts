@@ -10,11 +10,15 @@ const BLOCK = 'x'.repeat(64 * 1024);
 test('an upstream that does not read holds the agent back, and gets everything when it reads', async t => {
 	const bulk = await startBulk(t);
 	bulk.pause();
-	const stage = await openStage(t, { upstreams: { bulk: { address: bulk.address, hosts: ['bulk.test'], protocol: 'http' } } });
+	const stage = await openStage(t, {
+		upstreams: { bulk: { address: bulk.address, hosts: ['bulk.test'], protocol: 'http' } },
+	});
 	await stage.good('the start');
 	const before = stage.resident();
 	const wire = await stage.wire();
-	wire.send(`PUT http://bulk.test:${bulk.port}/ HTTP/1.1\r\nHost: bulk.test:${bulk.port}\r\nContent-Length: ${SIZE}\r\n\r\n`);
+	wire.send(
+		`PUT http://bulk.test:${bulk.port}/ HTTP/1.1\r\nHost: bulk.test:${bulk.port}\r\nContent-Length: ${SIZE}\r\n\r\n`,
+	);
 	let taken = 0;
 	const more = (): void => {
 		while (taken < SIZE) {

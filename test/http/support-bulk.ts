@@ -32,7 +32,11 @@ export async function startBulk(t: Pick<TestContext, 'after'>): Promise<Bulk> {
 			while (left > 0) {
 				const block = left >= BLOCK.length ? BLOCK : BLOCK.subarray(0, left);
 				left -= block.length;
-				if (!response.write(block, () => { sent += block.length; })) {
+				if (
+					!response.write(block, () => {
+						sent += block.length;
+					})
+				) {
 					response.once('drain', more);
 					return;
 				}

@@ -53,7 +53,11 @@ async function refuses(stage: Stage, one: Hostile, options: { readonly listener?
 		const records = stage.sallyport.records();
 		return count(records, one) === before.recorded + 1 || coalesced(records, one);
 	};
-	await until(told, `a record of ${one.cause} (${one.detail}); ${JSON.stringify(refusalsOf(stage.sallyport.records()).at(-1))}`, 3000);
+	await until(
+		told,
+		`a record of ${one.cause} (${one.detail}); ${JSON.stringify(refusalsOf(stage.sallyport.records()).at(-1))}`,
+		3000,
+	);
 	assert.equal(seen.length, before.seen, 'the upstream saw a request');
 	assert.equal(connections(), before.connections, 'the upstream saw a connection');
 }

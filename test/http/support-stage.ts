@@ -6,8 +6,8 @@ import { type Policy, type Sallyport, type Sections, startSallyport } from '../s
 import { until } from '../support/until.ts';
 import { startUpstream, type Upstream, type UpstreamOptions } from '../support/upstream.ts';
 import { openWire, type Wire } from '../support/wire.ts';
-import { residentOf } from './support-memory.ts';
 import { makeWorkspace, type Workspace } from '../support/workspace.ts';
+import { residentOf } from './support-memory.ts';
 
 type Ground = Pick<TestContext, 'after'>;
 
@@ -56,12 +56,13 @@ export async function openStage(t: Ground, options: StageOptions = {}): Promise<
 	const workspace = options.workspace ?? makeWorkspace(t);
 	const tool = await startUpstream(t, options.tool);
 	const sallyport = await startSallyport(t, workspace, {
-		config: {
+		// A copy: what stands in two places would be an alias in YAML.
+		config: copy({
 			upstreams: { tool: { address: tool.address, hosts: ['tool.test'], protocol: 'http' }, ...options.upstreams },
 			...(options.limits === undefined ? {} : { limits: options.limits }),
 			listeners: options.listeners ?? [EGRESS],
 			...options.config,
-		},
+		}),
 		...(options.policy === undefined ? {} : { policy: options.policy }),
 	});
 	const host = `tool.test:${tool.port}`;
@@ -93,3 +94,5 @@ export async function openStage(t: Ground, options: StageOptions = {}): Promise<
 	};
 	return stage;
 }
+
+const copy = (sections: Sections): Sections => JSON.parse(JSON.stringify(sections)) as Sections;

@@ -35,11 +35,15 @@ test('scheme and upstream agree, or the call goes nowhere', async t => {
 		['http://rows.test:5432/', 'rows.test:5432'],
 		['http://opaque.test:9/', 'opaque.test:9'],
 	];
-	for (const [target, host] of wrong) assert.match(await raw(target, host), /^HTTP\/1\.1 403 Forbidden target_mismatch /, target);
+	for (const [target, host] of wrong)
+		assert.match(await raw(target, host), /^HTTP\/1\.1 403 Forbidden target_mismatch /, target);
 	assert.equal(secure.connections() + stage.tool.connections(), 0);
 	assert.equal(stage.decisions().filter(({ cause }) => cause === 'target_mismatch').length, wrong.length);
 	assert.match(await raw(`https://secure.test:${secure.port}/a`, `secure.test:${secure.port}`), /^HTTP\/1\.1 200 /);
-	assert.match(await raw(`http://upgraded.test:${upgraded.port}/b`, `upgraded.test:${upgraded.port}`), /^HTTP\/1\.1 200 /);
+	assert.match(
+		await raw(`http://upgraded.test:${upgraded.port}/b`, `upgraded.test:${upgraded.port}`),
+		/^HTTP\/1\.1 200 /,
+	);
 	assert.equal(secure.seen[0]?.header('host'), `secure.test:${secure.port}`);
 	assert.equal(upgraded.seen[0]?.url, '/b');
 	await stage.good('all of them');
@@ -67,7 +71,11 @@ test('CONNECT: not to what is inspected, unless the upstream says so; the tunnel
 		assert.match(head, /^HTTP\/1\.1 403 Forbidden tunnel_to_inspected /, host);
 	}
 	const denied = await connect('opaque.test', 'b');
-	assert.match(denied.head, /^HTTP\/1\.1 403 Forbidden no_rule [0-9a-f-]{36}\r\n/, 'the decision id stands in the reason phrase');
+	assert.match(
+		denied.head,
+		/^HTTP\/1\.1 403 Forbidden no_rule [0-9a-f-]{36}\r\n/,
+		'the decision id stands in the reason phrase',
+	);
 	assert.match(denied.head, /^sallyport-decision-id: [0-9a-f-]{36}\r$/m);
 	assert.equal(echo.connections(), 0);
 

@@ -19,7 +19,9 @@ test('an upstream that dies in the middle of its answer: the agent sees that it 
 			die = () => socket.resetAndDestroy();
 		});
 	});
-	const stage = await openStage(t, { upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } } });
+	const stage = await openStage(t, {
+		upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } },
+	});
 	const url = `http://raw.test:${raw.port}/`;
 	let outcomes = 0;
 	for (const [name, text] of Object.entries(BEGUN)) {
@@ -61,7 +63,9 @@ test('an upstream that dies in the middle of the upload: the agent is told, and 
 			if (got > 200_000) socket.resetAndDestroy();
 		});
 	});
-	const stage = await openStage(t, { upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } } });
+	const stage = await openStage(t, {
+		upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } },
+	});
 	const call = await stage.curl(['-T', '-', `http://raw.test:${raw.port}/`], { input: 'x'.repeat(8 * 1024 * 1024) });
 	assert.equal(call.status, 502, call.error);
 	assert.equal(call.json()['cause'], 'upstream_reset');
@@ -77,7 +81,9 @@ test('an upstream that answers before the upload is over and closes: the agent g
 			socket.resume();
 		});
 	});
-	const stage = await openStage(t, { upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } } });
+	const stage = await openStage(t, {
+		upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } },
+	});
 	const call = await stage.curl(['-T', '-', `http://raw.test:${raw.port}/`], { input: 'x'.repeat(8 * 1024 * 1024) });
 	assert.equal(call.status, 413, call.error);
 	assert.equal(call.body, 'too much');

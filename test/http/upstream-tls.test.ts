@@ -22,17 +22,29 @@ const ours = (workspace: Workspace): UpstreamOptions => ({ certificate: workspac
 const id = 'spiffe://example.org/upstreams/ours';
 
 const CASES: readonly Case[] = [
-	{ name: 'a named trust bundle and the right name', shows: ours, tls: { trust_bundle: own, server_name: 'localhost' }, works: true },
+	{
+		name: 'a named trust bundle and the right name',
+		shows: ours,
+		tls: { trust_bundle: own, server_name: 'localhost' },
+		works: true,
+	},
 	{ name: 'the wrong name', shows: ours, tls: { trust_bundle: own }, works: false },
 	{ name: 'the wrong CA', shows: ours, tls: { trust_bundle: other, server_name: 'localhost' }, works: false },
 	{ name: "the system's roots", shows: ours, tls: { server_name: 'localhost' }, works: false },
 	{ name: 'the expected SPIFFE ID, whatever the name', shows: ours, tls: { spiffe_id: id }, works: true },
-	{ name: 'the expected SPIFFE ID by a named bundle', shows: ours, tls: { spiffe_id: id, trust_bundle: own }, works: true },
+	{
+		name: 'the expected SPIFFE ID by a named bundle',
+		shows: ours,
+		tls: { spiffe_id: id, trust_bundle: own },
+		works: true,
+	},
 	{ name: 'another SPIFFE ID', shows: ours, tls: { spiffe_id: 'spiffe://example.org/upstreams/other' }, works: false },
 	{ name: 'the right SPIFFE ID of another CA', shows: ours, tls: { spiffe_id: id, trust_bundle: other }, works: false },
 	{
 		name: 'an expired certificate',
-		shows: workspace => ({ certificate: workspace.issue('expired', id, { lifetime: -60_000, names: [{ dns: 'localhost' }] }) }),
+		shows: workspace => ({
+			certificate: workspace.issue('expired', id, { lifetime: -60_000, names: [{ kind: 'dns', value: 'localhost' }] }),
+		}),
 		tls: { trust_bundle: own, server_name: 'localhost' },
 		works: false,
 	},
@@ -44,7 +56,10 @@ const CASES: readonly Case[] = [
 	},
 	{
 		name: 'TLS 1.1 only',
-		shows: workspace => ({ ...ours(workspace), tls: { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } }),
+		shows: workspace => ({
+			...ours(workspace),
+			tls: { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' },
+		}),
 		tls: { trust_bundle: own, server_name: 'localhost' },
 		works: false,
 	},
@@ -52,12 +67,20 @@ const CASES: readonly Case[] = [
 
 test('an upstream is judged by the trust bundle, name or SPIFFE ID that its declaration says; no request goes to another', async t => {
 	const workspace = makeWorkspace(t);
-	workspace.write(other, certificatesToPem([mintCa('example.org', { now: Date.now(), lifetime: 3_600_000 }).certificate]));
-	const there = await Promise.all(CASES.map(async one => ({ ...one, upstream: await startUpstream(t, one.shows(workspace)) })));
+	workspace.write(
+		other,
+		certificatesToPem([mintCa('example.org', { now: Date.now(), lifetime: 3_600_000 }).certificate]),
+	);
+	const there = await Promise.all(
+		CASES.map(async one => ({ ...one, upstream: await startUpstream(t, one.shows(workspace)) })),
+	);
 	const stage = await openStage(t, {
 		workspace,
 		upstreams: Object.fromEntries(
-			there.map(({ upstream, tls }, at) => [`u${at}`, { address: upstream.address, hosts: [`u${at}.test`], protocol: 'http', upgrade: true, tls }]),
+			there.map(({ upstream, tls }, at) => [
+				`u${at}`,
+				{ address: upstream.address, hosts: [`u${at}.test`], protocol: 'http', upgrade: true, tls },
+			]),
 		),
 	});
 	for (const [at, { name, works, upstream }] of there.entries()) {
@@ -93,12 +116,28 @@ test("Sallyport's SVID is shown where it shall be and nowhere else; SNI names th
 	const stage = await openStage(t, {
 		workspace,
 		upstreams: {
-			shown: { address: shown.address, hosts: ['shown.test'], protocol: 'http', upgrade: true, tls: { ...tls, server_name: 'localhost', present_svid: true } },
-			hidden: { address: hidden.address, hosts: ['hidden.test'], protocol: 'http', upgrade: true, tls: { spiffe_id: id } },
+			shown: {
+				address: shown.address,
+				hosts: ['shown.test'],
+				protocol: 'http',
+				upgrade: true,
+				tls: { ...tls, server_name: 'localhost', present_svid: true },
+			},
+			hidden: {
+				address: hidden.address,
+				hosts: ['hidden.test'],
+				protocol: 'http',
+				upgrade: true,
+				tls: { spiffe_id: id },
+			},
 			address: { address: address.address, protocol: 'http', upgrade: true, tls },
 		},
 	});
-	for (const url of [`http://shown.test:${shown.port}/`, `http://hidden.test:${hidden.port}/`, `http://${address.address}/`]) {
+	for (const url of [
+		`http://shown.test:${shown.port}/`,
+		`http://hidden.test:${hidden.port}/`,
+		`http://${address.address}/`,
+	]) {
 		const call = await stage.curl([url]);
 		assert.equal(call.status, 200, `${url}: ${call.body}`);
 	}
@@ -116,7 +155,15 @@ test('an upstream that speaks no TLS, or breaks the handshake off, is upstream_t
 	const plain = await startUpstream(t);
 	const stage = await openStage(t, {
 		workspace,
-		upstreams: { plain: { address: plain.address, hosts: ['plain.test'], protocol: 'http', upgrade: true, tls: { trust_bundle: own } } },
+		upstreams: {
+			plain: {
+				address: plain.address,
+				hosts: ['plain.test'],
+				protocol: 'http',
+				upgrade: true,
+				tls: { trust_bundle: own },
+			},
+		},
 	});
 	const call = await stage.curl([`http://plain.test:${plain.port}/`]);
 	assert.equal(call.status, 502, call.body);

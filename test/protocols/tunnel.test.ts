@@ -6,7 +6,7 @@ import { Life } from '../../src/model/life.ts';
 import type { SessionPermit } from '../../src/model/permit.ts';
 import { target } from '../../src/model/target.ts';
 import { grantSession } from '../../src/policy/permit.ts';
-import { type TunnelEnd, Tunnels } from '../../src/proxy/tunnel.ts';
+import { type TunnelEnd, Tunnels } from '../../src/proxy/session/tunnel.ts';
 import { until } from '../support/door.ts';
 import { agent as identity } from '../support/session-harness.ts';
 import { readAll, useServer } from '../support/tcp.ts';

@@ -9,7 +9,7 @@ import { Life } from '../../src/model/life.ts';
 import { target } from '../../src/model/target.ts';
 import { grantSession } from '../../src/policy/permit.ts';
 import type { SessionProtocol, SessionSettings } from '../../src/protocols/contract.ts';
-import { type SessionDeps, SessionDoor, type SessionOutcome } from '../../src/proxy/session.ts';
+import { type SessionDeps, SessionDoor, type SessionOutcome } from '../../src/proxy/session/door.ts';
 import { type Certificates, spiffeId } from './door-certificates.ts';
 import { until as asked } from './until.ts';
 

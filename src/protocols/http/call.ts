@@ -24,7 +24,12 @@ export function effectOf(method: string, path: string, rules: readonly EffectRul
 function effectOfPath(method: string, path: string, rules: readonly EffectRule[] | undefined): Effect {
 	for (const rule of rules ?? []) {
 		if (rule.methods !== undefined && !rule.methods.includes(method)) continue;
-		if (rule.path !== undefined && path !== rule.path && !path.startsWith(rule.path.endsWith('/') ? rule.path : `${rule.path}/`)) continue;
+		if (
+			rule.path !== undefined &&
+			path !== rule.path &&
+			!path.startsWith(rule.path.endsWith('/') ? rule.path : `${rule.path}/`)
+		)
+			continue;
 		return rule.effect;
 	}
 	return READS.has(method) ? 'read' : 'write';
@@ -34,14 +39,22 @@ function effectOfPath(method: string, path: string, rules: readonly EffectRule[]
  * The facts of one HTTP call. The digest covers method, authority, path, query and, where it was read whole, the
  * body: what makes it the same call when it is sent again.
  */
-export function httpCall(method: string, authority: string, path: string, query: string | undefined, effect: Effect, body: Buffer | undefined): CallFacts {
+export function httpCall(
+	method: string,
+	authority: string,
+	path: string,
+	query: string | undefined,
+	effect: Effect,
+	body: Buffer | undefined,
+): CallFacts {
 	const head = `${method} ${authority} ${path}${query === undefined ? '' : `?${query}`}\n`;
 	return {
 		protocol: 'http',
 		operation: method,
 		resource: path,
 		effect,
-		digest: body === undefined ? hash('sha256', head) : hash('sha256', Buffer.concat([Buffer.from(head, 'latin1'), body])),
+		digest:
+			body === undefined ? hash('sha256', head) : hash('sha256', Buffer.concat([Buffer.from(head, 'latin1'), body])),
 		record: { method, path },
 	};
 }

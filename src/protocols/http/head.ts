@@ -1,4 +1,9 @@
-import { type Authority, parseAuthority, parseRequestTarget, type RequestTarget } from '../../formats/request-target.ts';
+import {
+	type Authority,
+	parseAuthority,
+	parseRequestTarget,
+	type RequestTarget,
+} from '../../formats/request-target.ts';
 import { type Refused, refused } from '../../model/cause.ts';
 import type { RawHeaders } from './headers.ts';
 
@@ -17,7 +22,14 @@ export interface Head {
 }
 
 // With these a server may act on something else than was judged. CGI and its heirs read `x_a` as `x-a`.
-const OVERRIDES = new Set(['x-http-method-override', 'x-http-method', 'x-method-override', 'x-original-url', 'x-original-uri', 'x-rewrite-url']);
+const OVERRIDES = new Set([
+	'x-http-method-override',
+	'x-http-method',
+	'x-method-override',
+	'x-original-url',
+	'x-original-uri',
+	'x-rewrite-url',
+]);
 
 // RFC 9110 §5.6.2. node:http takes only methods that it knows; custom ones end there.
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -47,7 +59,8 @@ export function readHead(method: string, url: string, version: string, raw: RawH
 		const name = raw[index] as string;
 		const value = raw[index + 1] as string;
 		const lower = name.toLowerCase();
-		if (OVERRIDES.has(lower.includes('_') ? lower.replaceAll('_', '-') : lower)) return broken('a field by which some servers act on another method or path');
+		if (OVERRIDES.has(lower.includes('_') ? lower.replaceAll('_', '-') : lower))
+			return broken('a field by which some servers act on another method or path');
 		switch (lower) {
 			case 'host':
 				if (host !== undefined) return broken('more than one Host');
@@ -90,19 +103,27 @@ export function readHead(method: string, url: string, version: string, raw: RawH
 	if (encoding !== undefined && encoding !== 'chunked') return broken('a Transfer-Encoding other than chunked');
 	if (encoding !== undefined && length !== undefined) return broken('both Transfer-Encoding and Content-Length');
 	if (length !== undefined && !/^\d{1,15}$/.test(length)) return broken('the Content-Length is not a number');
-	if (expect !== undefined && expect.toLowerCase() !== '100-continue') return broken('an Expect other than 100-continue');
+	if (expect !== undefined && expect.toLowerCase() !== '100-continue')
+		return broken('an Expect other than 100-continue');
 	const target = parseRequestTarget(method, url);
 	if ('broken' in target) return broken(target.broken);
-	const named = target.form === 'absolute' && target.authorityText === host ? target.authority : parseAuthority(host ?? url);
+	const named =
+		target.form === 'absolute' && target.authorityText === host ? target.authority : parseAuthority(host ?? url);
 	if ('broken' in named) return broken(`Host: ${named.broken}`);
 	if (target.form === 'absolute') {
 		const usual = target.scheme === 'https' ? 443 : 80;
-		if (named.host !== target.authority.host || (named.port ?? usual) !== (target.authority.port ?? usual)) return broken('Host differs from the absolute form');
+		if (named.host !== target.authority.host || (named.port ?? usual) !== (target.authority.port ?? usual))
+			return broken('Host differs from the absolute form');
 	}
 	// Clients name the target of CONNECT in Host with or without its port.
-	if (target.form === 'authority' && (named.host !== target.authority.host || (named.port ?? target.authority.port) !== target.authority.port)) return broken('Host differs from the CONNECT target');
+	if (
+		target.form === 'authority' &&
+		(named.host !== target.authority.host || (named.port ?? target.authority.port) !== target.authority.port)
+	)
+		return broken('Host differs from the CONNECT target');
 	// RFC 9110 §9.3.6: what follows CONNECT is the tunnel's; a length would make the same bytes a body.
-	if (target.form === 'authority' && (encoding !== undefined || (length !== undefined && Number(length) > 0))) return broken('CONNECT with a body');
+	if (target.form === 'authority' && (encoding !== undefined || (length !== undefined && Number(length) > 0)))
+		return broken('CONNECT with a body');
 	return {
 		method,
 		target,

@@ -20,9 +20,36 @@ const NOT_FORWARDED = new Set([
 	'x-forwarded-client-cert',
 ]);
 
-const NOT_ANSWERED = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'trailer', 'transfer-encoding', 'upgrade']);
+const NOT_ANSWERED = new Set([
+	'connection',
+	'keep-alive',
+	'proxy-authenticate',
+	'proxy-connection',
+	'trailer',
+	'transfer-encoding',
+	'upgrade',
+]);
 
-const NOT_TRAILING = new Set(['content-length', 'content-encoding', 'content-type', 'content-range', 'host', 'te', 'set-cookie', 'www-authenticate', 'authorization', 'cache-control', 'expect', 'location', 'age', 'date', 'expires', 'vary', 'retry-after', 'warning']);
+const NOT_TRAILING = new Set([
+	'content-length',
+	'content-encoding',
+	'content-type',
+	'content-range',
+	'host',
+	'te',
+	'set-cookie',
+	'www-authenticate',
+	'authorization',
+	'cache-control',
+	'expect',
+	'location',
+	'age',
+	'date',
+	'expires',
+	'vary',
+	'retry-after',
+	'warning',
+]);
 
 /** Names that a Connection field nominates, lower case; they are for this hop only. */
 function nominated(connection: string): Set<string> | undefined {
@@ -92,6 +119,7 @@ export function answeredHeaders(raw: readonly (Buffer | string)[]): AnsweredHead
 }
 
 /** Whether a field may come behind a body: none that frames, routes or authenticates (RFC 9110 §6.5.1). */
-export const mayTrail = (name: string): boolean => !NOT_TRAILING.has(name.toLowerCase()) && !NOT_ANSWERED.has(name.toLowerCase());
+export const mayTrail = (name: string): boolean =>
+	!NOT_TRAILING.has(name.toLowerCase()) && !NOT_ANSWERED.has(name.toLowerCase());
 
 const text = (value: Buffer | string): string => (typeof value === 'string' ? value : value.toString('latin1'));

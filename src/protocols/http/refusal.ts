@@ -21,7 +21,11 @@ const STATUS: Readonly<Record<ReturnType<typeof familyOf>, number>> = {
 };
 
 /** Limits that HTTP has a status of its own for (RFC 9110 §15.5.9, RFC 6585 §5). */
-const BY_LIMIT: Readonly<Record<string, number>> = { 'limits.head': 408, 'limits.body_idle': 408, 'limits.header_bytes': 431 };
+const BY_LIMIT: Readonly<Record<string, number>> = {
+	'limits.head': 408,
+	'limits.body_idle': 408,
+	'limits.header_bytes': 431,
+};
 
 function statusOf(cause: Cause, challenge: boolean, detail: string | undefined): number {
 	if (cause === 'limit_exceeded') return BY_LIMIT[detail ?? ''] ?? STATUS.limit;
@@ -31,7 +35,18 @@ function statusOf(cause: Cause, challenge: boolean, detail: string | undefined):
 	return STATUS[familyOf(cause)];
 }
 
-const PHRASE: Readonly<Record<number, string>> = { 400: 'Bad Request', 403: 'Forbidden', 407: 'Proxy Authentication Required', 408: 'Request Timeout', 429: 'Too Many Requests', 431: 'Request Header Fields Too Large', 500: 'Internal Server Error', 502: 'Bad Gateway', 503: 'Service Unavailable', 504: 'Gateway Timeout' };
+const PHRASE: Readonly<Record<number, string>> = {
+	400: 'Bad Request',
+	403: 'Forbidden',
+	407: 'Proxy Authentication Required',
+	408: 'Request Timeout',
+	429: 'Too Many Requests',
+	431: 'Request Header Fields Too Large',
+	500: 'Internal Server Error',
+	502: 'Bad Gateway',
+	503: 'Service Unavailable',
+	504: 'Gateway Timeout',
+};
 
 /** A refusal as problem details (RFC 9457). Only `msg` and `code` of reasons reach the agent. */
 export function httpRefusal(
@@ -53,7 +68,14 @@ export function httpRefusal(
 		reasons: reasons.map(({ msg, code }) => (code === undefined ? { msg } : { msg, code })),
 		...(cause === 'approval_required' && decisionId !== undefined ? { approval: { handle: decisionId } } : {}),
 	});
-	const headers = ['content-type', 'application/problem+json', 'content-length', String(Buffer.byteLength(body)), 'cache-control', 'no-store'];
+	const headers = [
+		'content-type',
+		'application/problem+json',
+		'content-length',
+		String(Buffer.byteLength(body)),
+		'cache-control',
+		'no-store',
+	];
 	if (decisionId !== undefined) headers.push('sallyport-decision-id', decisionId);
 	if (status === 407) headers.push('proxy-authenticate', 'Basic realm="sallyport"');
 	const phrase = PHRASE[status] ?? 'Error';

@@ -121,7 +121,12 @@ function build(facts: RequestFacts, plan: Plan, mask: MaskNames): MaskedText | u
 	}
 	if (plan.body && facts.body?.text !== undefined) {
 		key('body');
-		masks.push({ pointer: '/input/http/body', start: text.length, end: text.length + facts.body.text.length, kind: 'content' });
+		masks.push({
+			pointer: '/input/http/body',
+			start: text.length,
+			end: text.length + facts.body.text.length,
+			kind: 'content',
+		});
 		text += facts.body.text;
 	}
 	return { text: `${text}}`, masks };
@@ -134,14 +139,26 @@ function writeQuery(before: string, query: string, masked: ReadonlySet<string>, 
 		text += `${first ? '' : ','}${JSON.stringify(name)}:`;
 		first = false;
 		const value = JSON.stringify(values);
-		if (masked.has(name.toLowerCase())) masks.push({ pointer: `/input/http/query/${escapePointer(name)}`, start: text.length, end: text.length + value.length, kind: 'secret' });
+		if (masked.has(name.toLowerCase()))
+			masks.push({
+				pointer: `/input/http/query/${escapePointer(name)}`,
+				start: text.length,
+				end: text.length + value.length,
+				kind: 'secret',
+			});
 		text += value;
 	}
 	return `${text}}`;
 }
 
 /** One string a name: repeated fields are joined (RFC 9110 §5.3), cookies by `; ` (RFC 6265 §5.4). */
-function writeHeaders(before: string, headers: RawHeaders, plan: Plan, masked: ReadonlySet<string>, masks: Mask[]): string {
+function writeHeaders(
+	before: string,
+	headers: RawHeaders,
+	plan: Plan,
+	masked: ReadonlySet<string>,
+	masks: Mask[],
+): string {
 	const joined = new Map<string, string>();
 	for (let index = 0; index + 1 < headers.length; index += 2) {
 		const name = (headers[index] as string).toLowerCase();
@@ -156,7 +173,13 @@ function writeHeaders(before: string, headers: RawHeaders, plan: Plan, masked: R
 		text += `${first ? '' : ','}${JSON.stringify(name)}:`;
 		first = false;
 		const value = JSON.stringify(held);
-		if (masked.has(name)) masks.push({ pointer: `/input/http/headers/${escapePointer(name)}`, start: text.length, end: text.length + value.length, kind: 'secret' });
+		if (masked.has(name))
+			masks.push({
+				pointer: `/input/http/headers/${escapePointer(name)}`,
+				start: text.length,
+				end: text.length + value.length,
+				kind: 'secret',
+			});
 		text += value;
 	}
 	return `${text}}`;

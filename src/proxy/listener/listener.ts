@@ -1,9 +1,9 @@
 import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { ListenerConfig } from '../config/schema.ts';
-import { clearSocketPath } from '../config/socket-path.ts';
-import type { Cause, Refused } from '../model/cause.ts';
-import { refused } from '../model/cause.ts';
+import type { ListenerConfig } from '../../config/schema.ts';
+import { clearSocketPath } from '../../config/socket-path.ts';
+import type { Cause, Refused } from '../../model/cause.ts';
+import { refused } from '../../model/cause.ts';
 import type { ConnectionLimits, Connections } from './connection.ts';
 
 /** What a listener does with the sockets that it takes. */

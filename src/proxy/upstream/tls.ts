@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
-import type { Refused } from '../model/cause.ts';
-import type { Target } from '../model/target.ts';
+import type { Refused } from '../../model/cause.ts';
+import type { Target } from '../../model/target.ts';
 import type { UpstreamTls } from './dial.ts';
 import type { Upstream } from './route.ts';
 

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { Identity } from '../model/agent.ts';
-import type { CallFacts, Section } from '../model/call.ts';
-import type { Cause, Refused } from '../model/cause.ts';
-import type { Conn } from '../model/conn.ts';
-import type { SessionPermit } from '../model/permit.ts';
-import type { Decision } from '../model/verdict.ts';
+import type { Identity } from '../../model/agent.ts';
+import type { CallFacts, Section } from '../../model/call.ts';
+import type { Cause, Refused } from '../../model/cause.ts';
+import type { Conn } from '../../model/conn.ts';
+import type { SessionPermit } from '../../model/permit.ts';
+import type { Decision } from '../../model/verdict.ts';
 
 /** How a permitted session went, for its outcome record. */
 export interface SessionOutcome {

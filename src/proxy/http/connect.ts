@@ -1,14 +1,14 @@
 import type { Socket } from 'node:net';
-import { type Cause, type Refused, refused } from '../model/cause.ts';
-import type { Conn } from '../model/conn.ts';
-import type { Reason } from '../model/verdict.ts';
-import { tunnelCall } from '../protocols/http/call.ts';
-import type { Head } from '../protocols/http/head.ts';
-import type { Call } from './call.ts';
-import type { Dialler } from './dial.ts';
-import type { HttpDeps } from './http.ts';
+import { type Cause, type Refused, refused } from '../../model/cause.ts';
+import type { Conn } from '../../model/conn.ts';
+import type { Reason } from '../../model/verdict.ts';
+import { tunnelCall } from '../../protocols/http/call.ts';
+import type { Head } from '../../protocols/http/head.ts';
+import type { Call } from '../call.ts';
+import type { Tunnels } from '../session/tunnel.ts';
+import type { Dialler } from '../upstream/dial.ts';
+import type { HttpDeps } from './deps.ts';
 import { refuseSocket } from './refuse.ts';
-import type { Tunnels } from './tunnel.ts';
 
 export interface ConnectDeps extends HttpDeps {
 	readonly dialler: Dialler;
@@ -34,10 +34,14 @@ export class ConnectExchange {
 		const { router, calls } = this.#deps;
 		const named = !('cause' in head) && head.target.form === 'authority' ? head.target.authority : undefined;
 		const route = named === undefined ? { target: router.nowhere } : router.forTunnel(named.host, named.port);
-		let refusal = 'cause' in head ? head : named === undefined ? refused('undecodable', 'CONNECT without an authority') : undefined;
+		let refusal =
+			'cause' in head ? head : named === undefined ? refused('undecodable', 'CONNECT without an authority') : undefined;
 		const { upstream } = route;
 		if (upstream !== undefined && upstream.config.protocol !== 'tcp' && upstream.config.tunnel !== 'allow') {
-			refusal ??= refused('tunnel_to_inspected', `the upstream ${upstream.name} speaks ${upstream.config.protocol}, which is inspected`);
+			refusal ??= refused(
+				'tunnel_to_inspected',
+				`the upstream ${upstream.name} speaks ${upstream.config.protocol}, which is inspected`,
+			);
 		}
 		calls.decide(
 			{
@@ -51,7 +55,14 @@ export class ConnectExchange {
 				...(refusal === undefined ? {} : { refused: refusal }),
 			},
 			call => {
-				if (call.permit === undefined) this.#refuse(call.decision?.cause ?? 'no_rule', call.decision?.reasons ?? NO_REASONS, call.detail, call.decision?.id, false);
+				if (call.permit === undefined)
+					this.#refuse(
+						call.decision?.cause ?? 'no_rule',
+						call.decision?.reasons ?? NO_REASONS,
+						call.detail,
+						call.decision?.id,
+						false,
+					);
 				else this.#dial(call);
 			},
 		);
@@ -83,11 +94,24 @@ export class ConnectExchange {
 				return;
 			}
 			this.#socket.write(`HTTP/1.1 200 Connection Established\r\nsallyport-decision-id: ${permit.decisionId}\r\n\r\n`);
-			this.#deps.tunnels.open({ socket: this.#socket, head: this.#early }, result.socket, permit, end => call.end({ cause: end.cause, sent: end.bytesSent, received: end.bytesReceived, ...(end.error === undefined ? {} : { error: end.error }) }));
+			this.#deps.tunnels.open({ socket: this.#socket, head: this.#early }, result.socket, permit, end =>
+				call.end({
+					cause: end.cause,
+					sent: end.bytesSent,
+					received: end.bytesReceived,
+					...(end.error === undefined ? {} : { error: end.error }),
+				}),
+			);
 		});
 	}
 
-	#refuse(cause: Cause, reasons: readonly Reason[], detail: string | undefined, decisionId: string | undefined, challenge: boolean): void {
+	#refuse(
+		cause: Cause,
+		reasons: readonly Reason[],
+		detail: string | undefined,
+		decisionId: string | undefined,
+		challenge: boolean,
+	): void {
 		const socket = this.#socket;
 		if (socket.destroyed) return;
 		refuseSocket(socket, { cause, reasons, detail, decisionId, challenge });

@@ -1,8 +1,8 @@
 import { connect as netConnect, type Socket } from 'node:net';
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
-import { type Refused, refused } from '../model/cause.ts';
-import type { AnyPermit } from '../model/permit.ts';
-import { isCallPermit, isSessionPermit } from '../policy/permit.ts';
+import { type Refused, refused } from '../../model/cause.ts';
+import type { AnyPermit } from '../../model/permit.ts';
+import { isCallPermit, isSessionPermit } from '../../policy/permit.ts';
 import { type Checked, type OwnSockets, resolveTarget } from './address.ts';
 
 export interface Dialled {
@@ -61,7 +61,8 @@ export class Dialler {
 			return;
 		}
 		const { target } = permit;
-		const place = target.upstream === undefined ? { host: target.host, port: target.port } : this.#deps.addressOf(target.upstream);
+		const place =
+			target.upstream === undefined ? { host: target.host, port: target.port } : this.#deps.addressOf(target.upstream);
 		if (place === undefined) {
 			attempt.finish(refused('upstream_unreachable', `the upstream ${target.upstream} is not declared any more`));
 			return;
@@ -85,7 +86,12 @@ export class Dialler {
 	}
 
 	/** The client's side of TLS on a dialled socket. */
-	secure(permit: AnyPermit, socket: Socket, alpn: readonly string[] | undefined, done: (result: { readonly socket: TLSSocket } | Refused) => void): void {
+	secure(
+		permit: AnyPermit,
+		socket: Socket,
+		alpn: readonly string[] | undefined,
+		done: (result: { readonly socket: TLSSocket } | Refused) => void,
+	): void {
 		const tls = this.#deps.tlsOf(permit);
 		if (tls === undefined) {
 			done(refused('upstream_tls', 'the upstream has no tls'));
@@ -104,9 +110,13 @@ export class Dialler {
 			}
 			done(result);
 		};
-		const timer = setTimeout(() => finish(refused('upstream_timeout', 'the TLS handshake took too long')), this.#deps.limit);
+		const timer = setTimeout(
+			() => finish(refused('upstream_timeout', 'the TLS handshake took too long')),
+			this.#deps.limit,
+		);
 		const fail = (error: NodeJS.ErrnoException): void => finish(refused('upstream_tls', tlsError(error)));
-		const closed = (): void => finish(refused('upstream_tls', 'the upstream closed the connection in the TLS handshake'));
+		const closed = (): void =>
+			finish(refused('upstream_tls', 'the upstream closed the connection in the TLS handshake'));
 		const secured = tlsConnect({ ...tls.options, socket, ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }) });
 		secured.once('error', fail);
 		secured.once('close', closed);

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
-import type { Cause } from '../model/cause.ts';
-import type { SessionPermit } from '../model/permit.ts';
-import { isSessionPermit } from '../policy/permit.ts';
-import type { SessionEvent, SessionMachine, SessionStep } from '../protocols/contract.ts';
-import { Line, type LineOwner } from './session-line.ts';
+import type { Cause } from '../../model/cause.ts';
+import type { SessionPermit } from '../../model/permit.ts';
+import { isSessionPermit } from '../../policy/permit.ts';
+import type { SessionEvent, SessionMachine, SessionStep } from '../../protocols/contract.ts';
+import { Line, type LineOwner } from './line.ts';
 
 /** Steps that are answered. */
 export type Question = Extract<

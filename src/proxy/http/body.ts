@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { scanJson } from '../formats/json.ts';
-import type { Body } from '../protocols/http/section.ts';
+import { scanJson } from '../../formats/json.ts';
+import type { Body } from '../../protocols/http/section.ts';
 
 /** Bodies up to this length are taken whole before they are forwarded: one packet instead of a stream. */
 export const SMALL_BODY = 64 * 1024;
@@ -35,7 +35,8 @@ export function collectBody(request: IncomingMessage, limit: number, done: (resu
 		request.unshift(chunks === undefined ? first : Buffer.concat(chunks));
 		stop({ kind: 'too_large' });
 	};
-	const onEnd = (): void => stop({ kind: 'whole', data: chunks === undefined ? (first ?? Buffer.alloc(0)) : Buffer.concat(chunks) });
+	const onEnd = (): void =>
+		stop({ kind: 'whole', data: chunks === undefined ? (first ?? Buffer.alloc(0)) : Buffer.concat(chunks) });
 	const onClose = (): void => stop({ kind: 'aborted' });
 	request.on('data', onData);
 	request.once('end', onEnd);
@@ -46,7 +47,11 @@ export function collectBody(request: IncomingMessage, limit: number, done: (resu
 const JSON_TYPE = /^application\/(?:[a-z0-9!#$&^_.+-]+\+)?json\s*(?:;\s*charset=(?:utf-8|"utf-8")\s*)?;?\s*$/i;
 
 /** What policy can be given of a body that was read: the original text where it is strict JSON. */
-export function bodyForPolicy(data: Buffer, contentType: string | undefined, contentEncoding: string | undefined): Body {
+export function bodyForPolicy(
+	data: Buffer,
+	contentType: string | undefined,
+	contentEncoding: string | undefined,
+): Body {
 	if (data.length === 0) return { state: 'none' };
 	if (contentEncoding !== undefined && contentEncoding.trim().toLowerCase() !== 'identity') return { state: 'encoded' };
 	if (contentType === undefined || !JSON_TYPE.test(contentType)) return { state: 'unparsed' };

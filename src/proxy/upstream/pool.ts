@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Client } from 'undici';
 import UndiciClient from 'undici/lib/dispatcher/client.js';
-import { type Refused, refused } from '../model/cause.ts';
-import type { CallPermit } from '../model/permit.ts';
+import { type Refused, refused } from '../../model/cause.ts';
+import type { CallPermit } from '../../model/permit.ts';
 import type { Dialler } from './dial.ts';
 
 export interface PoolDeps {
@@ -149,7 +149,13 @@ export class UpstreamConnection {
 	/** The socket broke; an orderly end is none. */
 	broken = false;
 
-	constructor(socket: Socket, slot: Slot, generation: number, deps: PoolDeps, gone: (connection: UpstreamConnection) => void) {
+	constructor(
+		socket: Socket,
+		slot: Slot,
+		generation: number,
+		deps: PoolDeps,
+		gone: (connection: UpstreamConnection) => void,
+	) {
 		this.#socket = socket;
 		this.slot = slot;
 		this.generation = generation;

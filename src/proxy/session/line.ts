@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Side } from '../protocols/contract.ts';
+import type { Side } from '../../protocols/contract.ts';
 
 /** Who is told what happens on a line. */
 export interface LineOwner {

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
-import type { Cause } from '../model/cause.ts';
-import type { SessionPermit } from '../model/permit.ts';
-import { Relay } from '../protocols/tcp/machine.ts';
-import { Flow, type FlowHost, type FlowLimits } from './session-flow.ts';
-import { SessionSet } from './session-set.ts';
+import type { Cause } from '../../model/cause.ts';
+import type { SessionPermit } from '../../model/permit.ts';
+import { Relay } from '../../protocols/tcp/machine.ts';
+import { Flow, type FlowHost, type FlowLimits } from './flow.ts';
+import { SessionSet } from './set.ts';
 
 export interface TunnelEnd {
 	readonly cause: Cause;

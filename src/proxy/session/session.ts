@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
-import type { Identity } from '../model/agent.ts';
-import { type Cause, REFUSALS, type Refused, refused } from '../model/cause.ts';
-import type { Conn } from '../model/conn.ts';
-import type { SessionPermit } from '../model/permit.ts';
-import type { SessionEvent, SessionMachine } from '../protocols/contract.ts';
-import type { Decided, SessionDeps, SessionLimits } from './session-deps.ts';
-import { Flow, type FlowHost, type Question } from './session-flow.ts';
+import type { Identity } from '../../model/agent.ts';
+import { type Cause, REFUSALS, type Refused, refused } from '../../model/cause.ts';
+import type { Conn } from '../../model/conn.ts';
+import type { SessionPermit } from '../../model/permit.ts';
+import type { SessionEvent, SessionMachine } from '../../protocols/contract.ts';
+import type { Decided, SessionDeps, SessionLimits } from './deps.ts';
+import { Flow, type FlowHost, type Question } from './flow.ts';
 
 type Step<Kind extends Question['kind']> = Extract<Question, { kind: Kind }>;
 
@@ -34,7 +34,14 @@ export class Session implements FlowHost {
 	#abort: (() => void) | undefined;
 	#releases: (() => void)[] = [];
 
-	constructor(socket: Socket, machine: SessionMachine, deps: SessionDeps, limits: SessionLimits, compute: Compute, gone: () => void) {
+	constructor(
+		socket: Socket,
+		machine: SessionMachine,
+		deps: SessionDeps,
+		limits: SessionLimits,
+		compute: Compute,
+		gone: () => void,
+	) {
 		this.#socket = socket;
 		this.#agentSocket = socket;
 		this.#deps = deps;

@@ -1,9 +1,9 @@
-import type { Limits } from '../config/schema.ts';
-import type { Section } from '../model/call.ts';
-import type { RequestFacts } from '../protocols/http/section.ts';
-import type { Calls } from './call.ts';
-import type { UpstreamPool } from './pool.ts';
-import type { Router, Upstream } from './route.ts';
+import type { Limits } from '../../config/schema.ts';
+import type { Section } from '../../model/call.ts';
+import type { RequestFacts } from '../../protocols/http/section.ts';
+import type { Calls } from '../call.ts';
+import type { UpstreamPool } from '../upstream/pool.ts';
+import type { Router, Upstream } from '../upstream/route.ts';
 
 /** What HTTP exchanges of every listener share. */
 export interface HttpDeps {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
-import type { Identity } from '../model/agent.ts';
-import { type Refused, refused } from '../model/cause.ts';
+import type { Identity } from '../../model/agent.ts';
+import { type Refused, refused } from '../../model/cause.ts';
 
 /** What the TLS side of a listener takes from identity/. */
 export interface TlsIdentity {
@@ -62,11 +62,19 @@ class Handshaker {
 
 	constructor(identity: TlsIdentity, listener: string, limit: number, alpn: readonly string[] | undefined) {
 		this.#identity = identity;
-		this.#server = createServer({ ...identity.serverTlsOptions(listener), handshakeTimeout: limit, ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }) });
+		this.#server = createServer({
+			...identity.serverTlsOptions(listener),
+			handshakeTimeout: limit,
+			...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
+		});
 		this.#server.on('secureConnection', socket => {
 			socket.on('error', () => {});
 			const who = this.#identity.identifyTls(socket);
-			this.#finish({ socket, identity: who, alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined });
+			this.#finish({
+				socket,
+				identity: who,
+				alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
+			});
 		});
 		this.#server.on('tlsClientError', (error, socket) => {
 			this.#finish(handshakeRefusal(error));
@@ -76,7 +84,8 @@ class Handshaker {
 
 	accept(socket: Socket, done: Done): void {
 		this.#done = done;
-		const closed = (): void => this.#finish(refused('identity_missing', 'the connection was closed in the TLS handshake'));
+		const closed = (): void =>
+			this.#finish(refused('identity_missing', 'the connection was closed in the TLS handshake'));
 		socket.once('close', closed);
 		this.#done = result => {
 			socket.removeListener('close', closed);
@@ -113,6 +122,9 @@ function handshakeRefusal(error: NodeJS.ErrnoException): Refused {
 		case 'ECONNRESET':
 			return refused('identity_missing', 'the connection was closed in the TLS handshake');
 		default:
-			return refused('undecodable', `the TLS handshake failed${/^ERR_(SSL|TLS|OSSL)_[A-Z0-9_]{1,50}$/.test(error.code ?? '') ? ` (${error.code})` : ''}`);
+			return refused(
+				'undecodable',
+				`the TLS handshake failed${/^ERR_(SSL|TLS|OSSL)_[A-Z0-9_]{1,50}$/.test(error.code ?? '') ? ` (${error.code})` : ''}`,
+			);
 	}
 }

@@ -1,7 +1,7 @@
-import type { UpstreamConfig } from '../config/schema.ts';
-import { matchesAny } from '../formats/spiffe-pattern.ts';
-import type { Identity } from '../model/agent.ts';
-import type { Credential } from '../protocols/contract.ts';
+import type { UpstreamConfig } from '../../config/schema.ts';
+import { matchesAny } from '../../formats/spiffe-pattern.ts';
+import type { Identity } from '../../model/agent.ts';
+import type { Credential } from '../../protocols/contract.ts';
 
 /** First match of an upstream's `credentials`: `none` when it has no such list, `no_match` denies. */
 export function credentialsOf(upstream: UpstreamConfig): (identity: Identity) => Credential | 'none' | 'no_match' {

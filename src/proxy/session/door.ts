@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
-import type { Identity } from '../model/agent.ts';
-import type { Cause } from '../model/cause.ts';
-import type { SessionProtocol, SessionSettings } from '../protocols/contract.ts';
-import type { SessionDeps, SessionLimits } from './session-deps.ts';
-import { Session } from './session-run.ts';
-import { SessionSet } from './session-set.ts';
+import type { Identity } from '../../model/agent.ts';
+import type { Cause } from '../../model/cause.ts';
+import type { SessionProtocol, SessionSettings } from '../../protocols/contract.ts';
+import type { SessionDeps, SessionLimits } from './deps.ts';
+import { Session } from './session.ts';
+import { SessionSet } from './set.ts';
 
-export type { Decided, SessionDeps, SessionLimits, SessionOutcome } from './session-deps.ts';
+export type { Decided, SessionDeps, SessionLimits, SessionOutcome } from './deps.ts';
 
 /** All sessions of one door: they share a protocol, its settings, and one timer. */
 export class SessionDoor {
@@ -35,8 +35,13 @@ export class SessionDoor {
 	/** Runs a session on an accepted socket; `identity` on a listener that knows its agent. */
 	accept(socket: Socket, identity?: Identity): void {
 		const machine = this.#protocol.open(this.#settings, this.#shared);
-		const session = new Session(socket, machine, this.#deps, this.#limits, run => this.#compute(run), () =>
-			this.#sessions.delete(session),
+		const session = new Session(
+			socket,
+			machine,
+			this.#deps,
+			this.#limits,
+			run => this.#compute(run),
+			() => this.#sessions.delete(session),
 		);
 		this.#sessions.add(session);
 		session.accept(identity);

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
-import type { Cause, Refused } from '../model/cause.ts';
-import type { CallPermit } from '../model/permit.ts';
-import { isCallPermit, spend } from '../policy/permit.ts';
-import { answeredHeaders, mayTrail } from '../protocols/http/headers.ts';
-import type { UpstreamConnection, UpstreamPool } from './pool.ts';
+import type { Cause, Refused } from '../../model/cause.ts';
+import type { CallPermit } from '../../model/permit.ts';
+import { isCallPermit, spend } from '../../policy/permit.ts';
+import { answeredHeaders, mayTrail } from '../../protocols/http/headers.ts';
+import type { UpstreamConnection, UpstreamPool } from '../upstream/pool.ts';
 
 /** What goes upstream: exactly what was judged. */
 export interface Forwarded {
@@ -176,7 +176,8 @@ export class Forward implements Dispatcher.DispatchHandler {
 	/** Early hints (RFC 8297): only their Link fields are of use to anybody. */
 	#inform(list: readonly string[]): void {
 		const links: string[] = [];
-		for (let index = 0; index + 1 < list.length; index += 2) if (list[index]?.toLowerCase() === 'link') links.push(list[index + 1] ?? '');
+		for (let index = 0; index + 1 < list.length; index += 2)
+			if (list[index]?.toLowerCase() === 'link') links.push(list[index + 1] ?? '');
 		if (links.length === 0 || this.#response.headersSent) return;
 		try {
 			this.#response.writeEarlyHints({ link: links });
@@ -220,7 +221,10 @@ export class Forward implements Dispatcher.DispatchHandler {
 		});
 	}
 
-	onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Record<string, string | string[] | undefined>): void {
+	onResponseEnd(
+		_controller: Dispatcher.DispatchController,
+		trailers: Record<string, string | string[] | undefined>,
+	): void {
 		if (this.#over) return;
 		// undici takes a reset for the end of an answer that has no length.
 		if (this.#connection?.broken) {
@@ -266,7 +270,13 @@ export class Forward implements Dispatcher.DispatchHandler {
 		if (this.#over) return;
 		const { body, method } = this.#request;
 		// An idle connection that the upstream closed in the same moment: once more, where that does no harm.
-		if (stale && this.#attempts === 1 && IDEMPOTENT.has(method) && (body === null || Buffer.isBuffer(body)) && !this.#permit.life.ended) {
+		if (
+			stale &&
+			this.#attempts === 1 &&
+			IDEMPOTENT.has(method) &&
+			(body === null || Buffer.isBuffer(body)) &&
+			!this.#permit.life.ended
+		) {
 			this.start();
 			return;
 		}
@@ -277,7 +287,15 @@ export class Forward implements Dispatcher.DispatchHandler {
 		if (this.#over) return;
 		this.#over = true;
 		const silent = !this.#response.headersSent;
-		this.#deps.done({ cause, status: this.#status, sent: this.#sent, received: this.#received, attempts: this.#attempts, silent, ...(error === undefined ? {} : { error }) });
+		this.#deps.done({
+			cause,
+			status: this.#status,
+			sent: this.#sent,
+			received: this.#received,
+			attempts: this.#attempts,
+			silent,
+			...(error === undefined ? {} : { error }),
+		});
 	}
 }
 
@@ -285,4 +303,3 @@ const describe = (error: Error): string => {
 	const code = (error as NodeJS.ErrnoException).code ?? '';
 	return /^[A-Z0-9_]{3,60}$/.test(code) ? `the connection broke off (${code})` : 'the connection broke off';
 };
-

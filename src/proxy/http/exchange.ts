@@ -1,19 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { decodeQuery } from '../formats/request-target.ts';
-import { type Cause, type Refused, refused } from '../model/cause.ts';
-import type { Conn } from '../model/conn.ts';
-import type { Decision, Reason } from '../model/verdict.ts';
-import { mustRefuseUnreadable } from '../policy/reads.ts';
-import { effectOf, httpCall } from '../protocols/http/call.ts';
-import type { Head } from '../protocols/http/head.ts';
-import { forwardedHeaders } from '../protocols/http/headers.ts';
-import type { Body, RequestFacts } from '../protocols/http/section.ts';
+import { decodeQuery } from '../../formats/request-target.ts';
+import { type Cause, type Refused, refused } from '../../model/cause.ts';
+import type { Conn } from '../../model/conn.ts';
+import type { Decision, Reason } from '../../model/verdict.ts';
+import { mustRefuseUnreadable } from '../../policy/reads.ts';
+import { effectOf, httpCall } from '../../protocols/http/call.ts';
+import type { Head } from '../../protocols/http/head.ts';
+import { forwardedHeaders } from '../../protocols/http/headers.ts';
+import type { Body, RequestFacts } from '../../protocols/http/section.ts';
+import type { Call } from '../call.ts';
+import { authorityText, type Route, type Scheme } from '../upstream/route.ts';
 import { bodyForPolicy, collectBody, SMALL_BODY } from './body.ts';
-import type { Call } from './call.ts';
+import type { HttpDeps } from './deps.ts';
 import { Forward, type ForwardEnd } from './forward.ts';
-import type { HttpDeps } from './http.ts';
 import { refuseExchange } from './refuse.ts';
-import { authorityText, type Route, type Scheme } from './route.ts';
 
 /** Where a request goes, once its head was read and its agent is known. */
 export interface Routed {
@@ -35,7 +35,12 @@ export class Exchange {
 	readonly #response: ServerResponse;
 	readonly #head: Head;
 	readonly #route: Route;
-	readonly #facts: { readonly path: string; readonly query: string | undefined; readonly authority: string; readonly headers: string[] };
+	readonly #facts: {
+		readonly path: string;
+		readonly query: string | undefined;
+		readonly authority: string;
+		readonly headers: string[];
+	};
 	readonly #done: () => void;
 	#body: Buffer | undefined;
 	/** True while the body is being read into memory. */
@@ -58,7 +63,16 @@ export class Exchange {
 	#denial: Decision | undefined;
 	#over = false;
 
-	constructor(deps: HttpDeps, conn: Conn, request: IncomingMessage, response: ServerResponse, head: Head, routed: Routed, strip: string | undefined, done: () => void) {
+	constructor(
+		deps: HttpDeps,
+		conn: Conn,
+		request: IncomingMessage,
+		response: ServerResponse,
+		head: Head,
+		routed: Routed,
+		strip: string | undefined,
+		done: () => void,
+	) {
 		this.#deps = deps;
 		this.#conn = conn;
 		this.#request = request;
@@ -86,7 +100,9 @@ export class Exchange {
 			this.#decide(undefined, refused('undecodable', 'the query has an escape that is not UTF-8'));
 			return;
 		}
-		const given = policy !== undefined && (policy.reads('request').has('http', 'body') || policy.reads('request').has('http', 'body_state'));
+		const given =
+			policy !== undefined &&
+			(policy.reads('request').has('http', 'body') || policy.reads('request').has('http', 'body_state'));
 		if (length === 0) {
 			this.#decide({ state: 'none' });
 			return;
@@ -153,12 +169,23 @@ export class Exchange {
 		const effect = effectOf(method, path, upstream?.config.effects);
 		const call = httpCall(method, authority, path, query, effect, body === undefined ? undefined : this.#body);
 		this.#deps.calls.decide(
-			{ conn: this.#conn, target, phase: 'request', call, sections: [this.#deps.section(facts)], permit: 'call', observe: this.#deps.observes(upstream), ...(refusal === undefined ? {} : { refused: refusal }) },
+			{
+				conn: this.#conn,
+				target,
+				phase: 'request',
+				call,
+				sections: [this.#deps.section(facts)],
+				permit: 'call',
+				observe: this.#deps.observes(upstream),
+				...(refusal === undefined ? {} : { refused: refusal }),
+			},
 			decided => {
 				this.#call = decided;
 				if (this.#over) decided.end({ cause: 'agent_aborted' });
-				else if (this.#late !== undefined && decided.permit !== undefined) this.abort(this.#late.cause, this.#late.detail);
-				else if (decided.permit === undefined) this.#refuse(decided.decision?.cause ?? 'no_rule', decided.decision?.reasons ?? [], decided.detail);
+				else if (this.#late !== undefined && decided.permit !== undefined)
+					this.abort(this.#late.cause, this.#late.detail);
+				else if (decided.permit === undefined)
+					this.#refuse(decided.decision?.cause ?? 'no_rule', decided.decision?.reasons ?? [], decided.detail);
 				else {
 					this.#release = decided.life.onEnd(cause => this.abort(cause));
 					this.#send();
@@ -175,29 +202,55 @@ export class Exchange {
 		if (expectsContinue && this.#body === undefined && length !== 0) this.#continue();
 		const { path, query, headers } = this.#facts;
 		const body = length === 0 ? null : (this.#body ?? this.#request);
-		if (length !== undefined && (length > 0 || method === 'POST' || method === 'PUT' || method === 'PATCH')) headers.push('content-length', String(length));
+		if (length !== undefined && (length > 0 || method === 'POST' || method === 'PUT' || method === 'PATCH'))
+			headers.push('content-length', String(length));
 		const trailers = (): void => {
 			if (this.#request.rawTrailers.length > 0) this.#deps.droppedTrailers();
 		};
 		if (this.#request.complete) trailers();
 		else this.#request.once('end', trailers);
-		const forward = new Forward(call.permit, { method, path: query === undefined ? path : `${path}?${query}`, headers, body }, this.#response, {
-			pool: this.#deps.pool,
-			judge: this.#deps.calls.policyOf(this.#conn)?.defines('response')
-				? (status, answer, done) => call.judgeAnswer([this.#deps.section({ method, path, query, headers, body: undefined, answer: { status, headers: answer } })], (refusal, denial) => {
-						this.#denial = denial;
-						done(refusal);
-					})
-				: undefined,
-			done: end => this.#ended(end),
-		});
+		const forward = new Forward(
+			call.permit,
+			{ method, path: query === undefined ? path : `${path}?${query}`, headers, body },
+			this.#response,
+			{
+				pool: this.#deps.pool,
+				judge: this.#deps.calls.policyOf(this.#conn)?.defines('response')
+					? (status, answer, done) =>
+							call.judgeAnswer(
+								[
+									this.#deps.section({
+										method,
+										path,
+										query,
+										headers,
+										body: undefined,
+										answer: { status, headers: answer },
+									}),
+								],
+								(refusal, denial) => {
+									this.#denial = denial;
+									done(refusal);
+								},
+							)
+					: undefined,
+				done: end => this.#ended(end),
+			},
+		);
 		this.#forward = forward;
 		forward.start();
 	}
 
 	#ended(end: ForwardEnd): void {
 		this.#release?.();
-		this.#call?.end({ cause: end.cause, sent: end.sent, received: end.received, attempts: end.attempts, ...(end.status === 0 ? {} : { status: end.status }), ...(end.error === undefined ? {} : { error: end.error }) });
+		this.#call?.end({
+			cause: end.cause,
+			sent: end.sent,
+			received: end.received,
+			attempts: end.attempts,
+			...(end.status === 0 ? {} : { status: end.status }),
+			...(end.error === undefined ? {} : { error: end.error }),
+		});
 		if (end.cause === 'completed') return;
 		if (end.silent && end.cause !== 'agent_aborted') this.#refuse(end.cause, [], end.error);
 		else this.#response.destroy();
@@ -205,7 +258,13 @@ export class Exchange {
 
 	#refuse(cause: Cause, reasons: readonly Reason[], detail: string | undefined): void {
 		const said = this.#denial?.reasons ?? reasons;
-		refuseExchange(this.#request, this.#response, { cause, reasons: said, detail, decisionId: (this.#denial ?? this.#call?.decision)?.id, challenge: false });
+		refuseExchange(this.#request, this.#response, {
+			cause,
+			reasons: said,
+			detail,
+			decisionId: (this.#denial ?? this.#call?.decision)?.id,
+			challenge: false,
+		});
 	}
 
 	/** Ends it from outside: the agent left, the connection's life ended, a time limit was passed. */
@@ -235,7 +294,8 @@ export class Exchange {
 		const { limits } = this.#deps;
 		const forward = this.#forward;
 		if (this.#response.writableEnded) this.#unread(now);
-		else if (limits.total > 0 && now - this.started > limits.total) this.abort(forward === undefined ? 'limit_exceeded' : 'upstream_timeout', 'limits.total');
+		else if (limits.total > 0 && now - this.started > limits.total)
+			this.abort(forward === undefined ? 'limit_exceeded' : 'upstream_timeout', 'limits.total');
 		else if (forward === undefined) {
 			if (this.#collecting && this.#idle(now) > limits.body_idle) this.abort('limit_exceeded', 'limits.body_idle');
 		} else if (forward.waiting && this.#request.complete) {

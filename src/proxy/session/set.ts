@@ -1,4 +1,4 @@
-import type { Cause } from '../model/cause.ts';
+import type { Cause } from '../../model/cause.ts';
 
 /** How often idle and total time are looked at, milliseconds. */
 const TICK = 1000;

@@ -1,5 +1,5 @@
-import type { Config, UpstreamConfig } from '../config/schema.ts';
-import { type Target, target } from '../model/target.ts';
+import type { Config, UpstreamConfig } from '../../config/schema.ts';
+import { type Target, target } from '../../model/target.ts';
 
 /** A declared upstream at work: what is worked out once per configuration. */
 export interface Upstream {

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
-import type { Identity } from '../model/agent.ts';
-import { type Cause, type Refused, refused } from '../model/cause.ts';
-import type { Conn } from '../model/conn.ts';
-import { Life } from '../model/life.ts';
-import type { Target } from '../model/target.ts';
+import type { Identity } from '../../model/agent.ts';
+import { type Cause, type Refused, refused } from '../../model/cause.ts';
+import type { Conn } from '../../model/conn.ts';
+import { Life } from '../../model/life.ts';
+import type { Target } from '../../model/target.ts';
 
 export interface ConnectionLimits {
 	/** Open connections of this listener. */

@@ -1,39 +1,24 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Identity } from '../model/agent.ts';
-import { type Refused, refused } from '../model/cause.ts';
-import type { Conn } from '../model/conn.ts';
-import { Roster } from '../model/roster.ts';
-import type { RefusedConnection } from '../model/record.ts';
-import { httpCall } from '../protocols/http/call.ts';
-import { type Head, readHead } from '../protocols/http/head.ts';
-import { ConnectExchange, type ConnectDeps } from './connect.ts';
-import type { Connections } from './connection.ts';
+import type { Identity } from '../../model/agent.ts';
+import { type Refused, refused } from '../../model/cause.ts';
+import type { Conn } from '../../model/conn.ts';
+import { Roster } from '../../model/roster.ts';
+import { httpCall } from '../../protocols/http/call.ts';
+import type { Head } from '../../protocols/http/head.ts';
+import { defaultPort } from '../upstream/route.ts';
+import { type Caller, Callers, type CallersDeps } from './callers.ts';
+import { type ConnectDeps, ConnectExchange } from './connect.ts';
 import { Exchange, type Routed } from './exchange.ts';
 import { refuseExchange, refuseSocket } from './refuse.ts';
-import { defaultPort } from './route.ts';
 
-export interface HttpServerDeps extends ConnectDeps {
-	readonly listener: string;
-	readonly connections: Connections;
-	/** `http_proxy`, or the name of the upstream behind a door. */
-	readonly door: string | undefined;
-	/** Identifies by a token that came with a request; undefined where another way is used. */
-	readonly token: ((username: string, password: string) => Identity | Refused) | undefined;
-	/** Whether the listener's rules let this agent in. */
-	mayUse(identity: Identity): Refused | undefined;
-	refusedConnection(record: RefusedConnection): void;
+export interface HttpServerDeps extends ConnectDeps, CallersDeps {
 	draining(): boolean;
-	/** Milliseconds since the epoch. */
-	now(): number;
 }
 
 /** What is known of one agent's connection. */
-interface Known {
-	conn?: Conn;
-	/** The connection was refused; its first request is told so. */
-	refused?: Refused;
+interface Known extends Caller {
 	/** The last answer that was begun or waits for its turn; answers go out in the order of their requests. */
 	last?: ServerResponse;
 	/** What the last answer belongs to, while it is under way. */
@@ -46,6 +31,7 @@ interface Known {
 export class HttpServer {
 	readonly #deps: HttpServerDeps;
 	readonly #server: Server;
+	readonly #callers: Callers;
 	readonly #known = new WeakMap<Duplex, Known>();
 	readonly #exchanges = new Roster<Exchange>();
 	/** Exchanges under way, by agent. */
@@ -55,6 +41,7 @@ export class HttpServer {
 
 	constructor(deps: HttpServerDeps) {
 		this.#deps = deps;
+		this.#callers = new Callers(deps);
 		const { limits } = deps;
 		this.#server = createServer({
 			maxHeaderSize: limits.header_bytes,
@@ -74,8 +61,12 @@ export class HttpServer {
 		this.#server.on('request', (request, response) => this.#take(request, response));
 		this.#server.on('checkContinue', (request, response) => this.#take(request, response));
 		this.#server.on('checkExpectation', (request, response) => this.#take(request, response));
-		this.#server.on('connect', (request, socket: Duplex, head: Buffer) => this.#connect(request, socket as Socket, head));
-		this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => this.#clientError(error, socket as Socket));
+		this.#server.on('connect', (request, socket: Duplex, head: Buffer) =>
+			this.#connect(request, socket as Socket, head),
+		);
+		this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
+			this.#clientError(error, socket as Socket),
+		);
 		this.#ticker = setInterval(() => {
 			const now = performance.now();
 			for (const exchange of this.#exchanges) exchange.tick(now);
@@ -88,7 +79,7 @@ export class HttpServer {
 		const known: Known = {};
 		if (result !== undefined) {
 			if ('cause' in result) known.refused = result;
-			else this.#admit(known, result, socket);
+			else this.#callers.admit(known, result, socket);
 		}
 		this.#known.set(socket, known);
 		this.#server.emit('connection', socket);
@@ -112,72 +103,6 @@ export class HttpServer {
 		this.#server.closeAllConnections();
 	}
 
-	#admit(known: Known, identity: Identity, socket: Socket): void {
-		const refusal = this.#deps.mayUse(identity);
-		const conn = refusal ?? this.#deps.connections.identified(identity, this.#deps.door === undefined ? undefined : this.#deps.router.upstream(this.#deps.door)?.target);
-		if ('cause' in conn) {
-			known.refused = conn;
-			this.#deps.refusedConnection({ listener: this.#deps.listener, cause: conn.cause, detail: conn.detail ?? '', remote: socket.remoteAddress ?? '', claimed: identity.agent.id });
-			return;
-		}
-		known.conn = conn;
-		this.#deps.connections.known(socket);
-		socket.once('close', () => this.#deps.connections.gone(conn));
-		// What is in flight is told first; idle connections just end.
-		conn.life.onEnd(() => setImmediate(() => socket.destroy()));
-	}
-
-	/** Reads the head, then finds the agent; undefined when it was refused. */
-	#open(request: IncomingMessage, refuse: (refusal: Refused, challenge: boolean) => void): { readonly conn: Conn; readonly head: Head | Refused; readonly strip: string | undefined } | undefined {
-		const { socket } = request;
-		const known = this.#known.get(socket) ?? { refused: refused('identity_missing') };
-		if (known.refused !== undefined) {
-			refuse(known.refused, false);
-			return undefined;
-		}
-		const head = readHead(request.method ?? '', request.url ?? '', request.httpVersion, request.rawHeaders);
-		if (this.#deps.token === undefined) {
-			if (known.conn === undefined) {
-				refuse(refused('identity_missing'), false);
-				return undefined;
-			}
-			// A connection may outlive the certificate that it was opened with.
-			const { notAfter } = known.conn.identity;
-			if (notAfter !== undefined && notAfter <= this.#deps.now()) {
-				refuse(refused('identity_expired', 'the SVID of this connection has expired'), false);
-				return undefined;
-			}
-			return { conn: known.conn, head, strip: undefined };
-		}
-		const shown = 'cause' in head ? undefined : this.#shownToken(request, head);
-		const identified = shown === undefined ? refused('cause' in head ? head.cause : 'identity_missing', 'cause' in head ? head.detail : 'no token was shown') : this.#byToken(known, shown.text, socket);
-		if ('cause' in identified) {
-			this.#deps.refusedConnection({ listener: this.#deps.listener, cause: identified.cause, detail: identified.detail ?? '', remote: socket.remoteAddress ?? '' });
-			refuse(identified, true);
-			return undefined;
-		}
-		return { conn: identified, head, strip: shown?.strip };
-	}
-
-	/** A proxy is shown the token in Proxy-Authorization; at a door clients know only Authorization, which then goes no further. */
-	#shownToken(request: IncomingMessage, head: Head): { readonly text: string; readonly strip: string | undefined } | undefined {
-		if (head.proxyAuthorization !== undefined) return { text: head.proxyAuthorization, strip: undefined };
-		const { authorization } = request.headers;
-		return this.#deps.door === undefined || authorization === undefined ? undefined : { text: authorization, strip: 'authorization' };
-	}
-
-	#byToken(known: Known, text: string, socket: Socket): Conn | Refused {
-		const { token } = this.#deps;
-		const parsed = parseCredentials(text);
-		if (token === undefined || parsed === undefined) return refused('identity_invalid', 'the credentials are not Basic or Bearer');
-		const identity = token(parsed.username, parsed.password);
-		if ('cause' in identity) return identity;
-		if (known.conn === undefined) this.#admit(known, identity, socket);
-		if (known.conn === undefined) return known.refused ?? refused('identity_invalid');
-		if (known.conn.identity.agent.id !== identity.agent.id) return refused('identity_invalid', 'another agent uses this connection');
-		return known.conn;
-	}
-
 	#take(request: IncomingMessage, response: ServerResponse): void {
 		response.sendDate = false;
 		const known = this.#known.get(request.socket);
@@ -187,8 +112,15 @@ export class HttpServer {
 			known.last = response;
 		}
 		if (this.#leaving) response.shouldKeepAlive = false;
-		const opened = this.#open(request, (refusal, challenge) =>
-			refuseExchange(request, response, { cause: refusal.cause, reasons: [], detail: refusal.detail, decisionId: undefined, challenge, close: !challenge }),
+		const opened = this.#callers.open(this.#known.get(request.socket), request, (refusal, challenge) =>
+			refuseExchange(request, response, {
+				cause: refusal.cause,
+				reasons: [],
+				detail: refusal.detail,
+				decisionId: undefined,
+				challenge,
+				close: !challenge,
+			}),
 		);
 		if (opened === undefined) return;
 		const { conn, head, strip } = opened;
@@ -196,8 +128,10 @@ export class HttpServer {
 		let refusal: Refused | undefined;
 		if ('cause' in head) refusal = head;
 		else if (this.#leaving || this.#deps.draining()) refusal = refused('draining');
-		else if (this.#exchanges.size >= limits.requests_in_flight) refusal = refused('limit_exceeded', 'limits.requests_in_flight');
-		else if ((this.#perAgent.get(conn.identity.agent.id) ?? 0) >= limits.requests_in_flight_per_agent) refusal = refused('limit_exceeded', 'limits.requests_in_flight_per_agent');
+		else if (this.#exchanges.size >= limits.requests_in_flight)
+			refusal = refused('limit_exceeded', 'limits.requests_in_flight');
+		else if ((this.#perAgent.get(conn.identity.agent.id) ?? 0) >= limits.requests_in_flight_per_agent)
+			refusal = refused('limit_exceeded', 'limits.requests_in_flight_per_agent');
 		const routed = refusal === undefined && !('cause' in head) ? this.#route(head) : undefined;
 		if (routed === undefined || 'cause' in routed || 'cause' in head) {
 			const why = refusal ?? (routed !== undefined && 'cause' in routed ? routed : refused('undecodable'));
@@ -223,23 +157,35 @@ export class HttpServer {
 	}
 
 	/** A call that cannot be aimed is recorded too, with as much as could be read of it. */
-	#refuseUnrouted(conn: Conn, request: IncomingMessage, response: ServerResponse, refusal: Refused, door: string | undefined): void {
+	#refuseUnrouted(
+		conn: Conn,
+		request: IncomingMessage,
+		response: ServerResponse,
+		refusal: Refused,
+		door: string | undefined,
+	): void {
 		const { router, calls } = this.#deps;
 		// Userinfo is a credential of the agent's: the record does without it.
-		const path = (request.url ?? '').split('?', 1)[0]?.replace(/\/\/[^/]*@/, '//').slice(0, 1024) ?? '';
+		const path =
+			(request.url ?? '')
+				.split('?', 1)[0]
+				?.replace(/\/\/[^/]*@/, '//')
+				.slice(0, 1024) ?? '';
 		const close = refusal.cause === 'draining' || refusal.cause === 'undecodable';
 		if (close) response.shouldKeepAlive = false;
 		const target = (door === undefined ? undefined : router.upstream(door)?.target) ?? router.nowhere;
 		const call = httpCall(request.method ?? '', target.host, path, undefined, 'unknown', undefined);
-		calls.decide({ conn, target, phase: 'request', call, sections: [], permit: 'call', observe: false, refused: refusal }, decided =>
-			refuseExchange(request, response, {
-				cause: decided.decision?.cause ?? refusal.cause,
-				reasons: [],
-				detail: decided.detail,
-				decisionId: decided.decision?.id,
-				challenge: false,
-				close,
-			}),
+		calls.decide(
+			{ conn, target, phase: 'request', call, sections: [], permit: 'call', observe: false, refused: refusal },
+			decided =>
+				refuseExchange(request, response, {
+					cause: decided.decision?.cause ?? refusal.cause,
+					reasons: [],
+					detail: decided.detail,
+					decisionId: decided.decision?.id,
+					challenge: false,
+					close,
+				}),
 		);
 	}
 
@@ -251,11 +197,24 @@ export class HttpServer {
 			if (upstream === undefined) return refused('target_mismatch', 'the upstream of this door is gone');
 			if (target.form === 'asterisk') return refused('undecodable', 'the asterisk form is not taken');
 			if (target.form !== 'origin') return refused('target_mismatch', 'a door takes requests in origin form only');
-			return { route: { target: upstream.target, upstream }, scheme: upstream.config.tls === undefined ? 'http' : 'https' };
+			return {
+				route: { target: upstream.target, upstream },
+				scheme: upstream.config.tls === undefined ? 'http' : 'https',
+			};
 		}
 		if (target.form !== 'absolute') return refused('undecodable', 'a proxy takes requests in absolute form only');
-		const found = router.forRequest(target.scheme, target.authority.host, target.authority.port ?? defaultPort(target.scheme));
-		return 'mismatch' in found ? refused('target_mismatch', found.mismatch) : { route: found, scheme: found.upstream === undefined ? target.scheme : found.upstream.config.tls === undefined ? 'http' : 'https' };
+		const found = router.forRequest(
+			target.scheme,
+			target.authority.host,
+			target.authority.port ?? defaultPort(target.scheme),
+		);
+		return 'mismatch' in found
+			? refused('target_mismatch', found.mismatch)
+			: {
+					route: found,
+					scheme:
+						found.upstream === undefined ? target.scheme : found.upstream.config.tls === undefined ? 'http' : 'https',
+				};
 	}
 
 	#connect(request: IncomingMessage, socket: Socket, head: Buffer): void {
@@ -267,10 +226,13 @@ export class HttpServer {
 			return;
 		}
 		const exchange = new ConnectExchange(this.#deps, socket, head);
-		const opened = this.#open(request, (refusal, challenge) => exchange.refuse(refusal, challenge));
+		const opened = this.#callers.open(this.#known.get(request.socket), request, (refusal, challenge) =>
+			exchange.refuse(refusal, challenge),
+		);
 		if (opened === undefined) return;
 		const read = opened.head;
-		if (this.#deps.door !== undefined) exchange.start(opened.conn, 'cause' in read ? read : refused('target_mismatch', 'a door opens no tunnels'));
+		if (this.#deps.door !== undefined)
+			exchange.start(opened.conn, 'cause' in read ? read : refused('target_mismatch', 'a door opens no tunnels'));
 		else if (this.#leaving || this.#deps.draining()) exchange.start(opened.conn, refused('draining'));
 		else exchange.start(opened.conn, read);
 	}
@@ -302,7 +264,10 @@ export class HttpServer {
 			? refused('limit_exceeded', 'limits.head')
 			: long
 				? refused('limit_exceeded', 'limits.header_bytes')
-				: refused('undecodable', `not HTTP/1.1 (${/^HPE_[A-Z_]{1,40}$/.test(error.code ?? '') ? error.code : 'unreadable'})`);
+				: refused(
+						'undecodable',
+						`not HTTP/1.1 (${/^HPE_[A-Z_]{1,40}$/.test(error.code ?? '') ? error.code : 'unreadable'})`,
+					);
 		if (answering(known)) {
 			// Within the body of a request that is under way: that call ends, or was refused already. Behind it: the connection ends.
 			if (known?.last?.req.complete === false) known.exchange?.abort(refusal.cause, refusal.detail);
@@ -330,14 +295,5 @@ export class HttpServer {
 }
 
 /** Whether an answer on this connection is not over. */
-const answering = (known: Known | undefined): boolean => known?.last !== undefined && !known.last.writableFinished && !known.last.destroyed;
-
-/** Basic (RFC 7617) or Bearer (RFC 6750) credentials. */
-function parseCredentials(text: string): { readonly username: string; readonly password: string } | undefined {
-	const match = /^(basic|bearer) +([A-Za-z0-9+/=._~-]{1,1024})$/i.exec(text);
-	if (match?.[2] === undefined) return undefined;
-	if (match[1]?.toLowerCase() === 'bearer') return { username: '', password: match[2] };
-	const pair = Buffer.from(match[2], 'base64').toString('utf8');
-	const colon = pair.indexOf(':');
-	return colon < 0 ? undefined : { username: pair.slice(0, colon), password: pair.slice(colon + 1) };
-}
+const answering = (known: Known | undefined): boolean =>
+	known?.last !== undefined && !known.last.writableFinished && !known.last.destroyed;

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Cause } from '../model/cause.ts';
-import type { Reason } from '../model/verdict.ts';
-import { httpRefusal } from '../protocols/http/refusal.ts';
+import type { Cause } from '../../model/cause.ts';
+import type { Reason } from '../../model/verdict.ts';
+import { httpRefusal } from '../../protocols/http/refusal.ts';
 
 export interface ExchangeRefusal {
 	readonly cause: Cause;
@@ -25,7 +25,13 @@ export function refuseExchange(request: IncomingMessage, response: ServerRespons
 		response.destroy();
 		return;
 	}
-	const { status, reason, headers, body } = httpRefusal(refusal.cause, refusal.decisionId, refusal.reasons, refusal.detail, refusal.challenge);
+	const { status, reason, headers, body } = httpRefusal(
+		refusal.cause,
+		refusal.decisionId,
+		refusal.reasons,
+		refusal.detail,
+		refusal.challenge,
+	);
 	const unread = !request.complete && hasBody(request);
 	if (unread || refusal.close === true) response.shouldKeepAlive = false;
 	response.writeHead(status, reason, [...headers]);
@@ -54,11 +60,18 @@ function linger(request: IncomingMessage, response: ServerResponse): void {
 	request.resume();
 }
 
-const hasBody = ({ headers }: IncomingMessage): boolean => headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+	headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 
 /** The same on a socket that node:http does not answer on; the connection ends behind it. */
 export function refuseSocket(socket: Socket, refusal: ExchangeRefusal): void {
-	const { status, reason, headers, body } = httpRefusal(refusal.cause, refusal.decisionId, refusal.reasons, refusal.detail, refusal.challenge);
+	const { status, reason, headers, body } = httpRefusal(
+		refusal.cause,
+		refusal.decisionId,
+		refusal.reasons,
+		refusal.detail,
+		refusal.challenge,
+	);
 	let text = `HTTP/1.1 ${status} ${reason}\r\n`;
 	for (let index = 0; index + 1 < headers.length; index += 2) text += `${headers[index]}: ${headers[index + 1]}\r\n`;
 	socket.end(`${text}connection: close\r\n\r\n${body}`);

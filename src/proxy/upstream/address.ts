@@ -1,9 +1,9 @@
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { networkInterfaces } from 'node:os';
-import { forbiddenAddress } from '../formats/ip-range.ts';
-import { type Refused, refused } from '../model/cause.ts';
-import type { Target } from '../model/target.ts';
+import { forbiddenAddress } from '../../formats/ip-range.ts';
+import { type Refused, refused } from '../../model/cause.ts';
+import type { Target } from '../../model/target.ts';
 
 /** An address that was checked, and so may be connected to. */
 export interface Checked {

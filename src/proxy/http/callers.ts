@@ -1,0 +1,148 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Identity } from '../../model/agent.ts';
+import { type Refused, refused } from '../../model/cause.ts';
+import type { Conn } from '../../model/conn.ts';
+import type { RefusedConnection } from '../../model/record.ts';
+import { parseCredentials } from '../../protocols/http/credentials.ts';
+import { type Head, readHead } from '../../protocols/http/head.ts';
+import type { Connections } from '../listener/connection.ts';
+import type { Router } from '../upstream/route.ts';
+
+export interface CallersDeps {
+	readonly listener: string;
+	readonly connections: Connections;
+	readonly router: Router;
+	/** The upstream behind a door; undefined on a proxy. */
+	readonly door: string | undefined;
+	/** Identifies by a token that came with a request; undefined where another way is used. */
+	readonly token: ((username: string, password: string) => Identity | Refused) | undefined;
+	/** Whether the listener's rules let this agent in. */
+	mayUse(identity: Identity): Refused | undefined;
+	refusedConnection(record: RefusedConnection): void;
+	/** Milliseconds since the epoch. */
+	now(): number;
+}
+
+/** Who is at the other end of a connection, as far as is known. */
+export interface Caller {
+	conn?: Conn;
+	/** The connection was refused; its first request is told so. */
+	refused?: Refused;
+}
+
+/** A request whose agent is known. */
+export interface Opened {
+	readonly conn: Conn;
+	readonly head: Head | Refused;
+	/** Name of the field that held the token, when the upstream must not see it. */
+	readonly strip: string | undefined;
+}
+
+/** Finds who calls: by what the connection showed, or by the token of the request. Every refusal is recorded. */
+export class Callers {
+	readonly #deps: CallersDeps;
+
+	constructor(deps: CallersDeps) {
+		this.#deps = deps;
+	}
+
+	/** Makes the Conn of an agent that the connection itself, or its first token, made known. */
+	admit(caller: Caller, identity: Identity, socket: Socket): void {
+		const { connections, door, router } = this.#deps;
+		const pinned = door === undefined ? undefined : router.upstream(door)?.target;
+		const conn = this.#deps.mayUse(identity) ?? connections.identified(identity, pinned);
+		if ('cause' in conn) {
+			caller.refused = conn;
+			this.#record(conn, socket, identity);
+			return;
+		}
+		caller.conn = conn;
+		connections.known(socket);
+		socket.once('close', () => connections.gone(conn));
+		// What is in flight is told first; idle connections just end.
+		conn.life.onEnd(() => setImmediate(() => socket.destroy()));
+	}
+
+	/** Reads the head, then finds the agent; undefined when it was refused. */
+	open(
+		caller: Caller | undefined,
+		request: IncomingMessage,
+		refuse: (refusal: Refused, challenge: boolean) => void,
+	): Opened | undefined {
+		const { socket } = request;
+		if (caller === undefined || caller.refused !== undefined) {
+			refuse(caller?.refused ?? refused('identity_missing'), false);
+			return undefined;
+		}
+		const head = readHead(request.method ?? '', request.url ?? '', request.httpVersion, request.rawHeaders);
+		if (this.#deps.token !== undefined) return this.#openByToken(caller, request, head, refuse);
+		const { conn } = caller;
+		if (conn === undefined) {
+			refuse(refused('identity_missing'), false);
+			return undefined;
+		}
+		// A connection may outlive the certificate that it was opened with.
+		const { notAfter } = conn.identity;
+		if (notAfter !== undefined && notAfter <= this.#deps.now()) {
+			const refusal = refused('identity_expired', 'the SVID of this connection has expired');
+			this.#record(refusal, socket, conn.identity);
+			refuse(refusal, false);
+			return undefined;
+		}
+		return { conn, head, strip: undefined };
+	}
+
+	#openByToken(
+		caller: Caller,
+		request: IncomingMessage,
+		head: Head | Refused,
+		refuse: (refusal: Refused, challenge: boolean) => void,
+	): Opened | undefined {
+		const { socket } = request;
+		const shown = 'cause' in head ? head : this.#shownToken(request, head);
+		const conn = 'cause' in shown ? shown : this.#byToken(caller, shown.text, socket);
+		if ('cause' in conn) {
+			this.#record(conn, socket);
+			refuse(conn, true);
+			return undefined;
+		}
+		return { conn, head, strip: 'cause' in shown ? undefined : shown.strip };
+	}
+
+	/** A proxy is shown the token in Proxy-Authorization; at a door clients know only Authorization, which then goes no further. */
+	#shownToken(
+		request: IncomingMessage,
+		head: Head,
+	): { readonly text: string; readonly strip: string | undefined } | Refused {
+		if (head.proxyAuthorization !== undefined) return { text: head.proxyAuthorization, strip: undefined };
+		const { authorization } = request.headers;
+		return this.#deps.door === undefined || authorization === undefined
+			? refused('identity_missing', 'no token was shown')
+			: { text: authorization, strip: 'authorization' };
+	}
+
+	#byToken(caller: Caller, text: string, socket: Socket): Conn | Refused {
+		const { token } = this.#deps;
+		const parsed = parseCredentials(text);
+		if (token === undefined || parsed === undefined)
+			return refused('identity_invalid', 'the credentials are not Basic or Bearer');
+		const identity = token(parsed.username, parsed.password);
+		if ('cause' in identity) return identity;
+		if (caller.conn === undefined) this.admit(caller, identity, socket);
+		if (caller.conn === undefined) return caller.refused ?? refused('identity_invalid');
+		if (caller.conn.identity.agent.id !== identity.agent.id)
+			return refused('identity_invalid', 'another agent uses this connection');
+		return caller.conn;
+	}
+
+	#record({ cause, detail }: Refused, socket: Socket, claimed?: Identity): void {
+		this.#deps.refusedConnection({
+			listener: this.#deps.listener,
+			cause,
+			detail: detail ?? '',
+			remote: socket.remoteAddress ?? '',
+			...(claimed === undefined ? {} : { claimed: claimed.agent.id }),
+		});
+	}
+}
