@@ -201,7 +201,7 @@ test('a chain is bounded: certificates, depth, and signatures', () => {
 	);
 	const begun = performance.now();
 	refusedWith(/signatures to be checked/, 'identity_invalid', leaf(hall), ...mirrors);
-	assert.ok(performance.now() - begun < 1000);
+	assert.ok(performance.now() - begun < 5000);
 	let issuer = root;
 	const deep: Minted[] = [];
 	for (let depth = 0; depth < 8; depth += 1) {
