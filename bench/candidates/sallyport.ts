@@ -21,6 +21,9 @@ export interface SallyportOptions {
 	readonly built?: boolean;
 }
 
+/** Flags of bin/sallyport. */
+const SHIPPED: readonly string[] = ['--max-semi-space-size=8'];
+
 /** Sallyport as it is installed: every call decided by Rego, every decision and outcome in the chain. */
 export function sallyport(options: SallyportOptions): Candidate {
 	const { name, grants, flags, sources = false, built = false } = options;
@@ -50,7 +53,15 @@ export function sallyport(options: SallyportOptions): Candidate {
 			await writeFile(join(policy, 'grants.rego'), GRANTS_REGO);
 			await writeFile(join(policy, 'data.json'), grantsData(grants));
 			await writeFile(file, JSON.stringify(configuration(setting, port, health), undefined, '\t'));
-			const command = [nodeProgram(), '--disable-warning=ExperimentalWarning', ...flags, main, 'run', '--config', file];
+			const command = [
+				nodeProgram(),
+				'--disable-warning=ExperimentalWarning',
+				...(flags.length === 0 ? SHIPPED : flags),
+				main,
+				'run',
+				'--config',
+				file,
+			];
 			const child = startPinned(setting.core, command, log, { cwd: setting.folder, env: candidateEnvironment() });
 			await untilReady(child, log, () => answers(`http://127.0.0.1:${health}/readyz`));
 			const host = `crm.internal:${setting.upstreamPort}`;

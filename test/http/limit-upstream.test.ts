@@ -76,14 +76,23 @@ test('a TLS handshake that does not end: 504 within limits.dial', async t => {
 	assert.equal(call.status, 504, call.error);
 	assert.equal(call.json()['cause'], 'upstream_timeout');
 	await until(() => closed === 1, 'the upstream connection is closed');
+	await stage.good('it');
+	await stage.quiet();
+});
 
-	// An agent that leaves meanwhile takes it along.
+test('an agent that leaves during the TLS handshake with the upstream takes it along', async t => {
+	let closed = 0;
+	const raw = await listenRaw(t, socket => void socket.on('data', () => {}).on('end', () => closed++));
+	const stage = await openStage(t, {
+		limits: { dial: '60s' },
+		upstreams: upstream(raw.address, { upgrade: true, tls: { trust_bundle: 'certs/ca.pem' } }),
+	});
 	const wire = await stage.wire();
 	wire.send(`GET http://${silent}:${raw.port}/ HTTP/1.1\r\nHost: ${silent}:${raw.port}\r\n\r\n`);
-	await until(() => raw.connections() === 2, 'it is dialled again');
+	await until(() => raw.connections() === 1, 'it is dialled');
 	wire.socket.destroy();
-	await until(() => closed === 2, 'the upstream connection is closed');
-	assert.equal((await stage.outcome(2)).cause, 'agent_aborted');
+	await until(() => closed === 1, 'the upstream connection is closed');
+	assert.equal((await stage.outcome()).cause, 'agent_aborted');
 	await stage.good('it');
 	await stage.quiet();
 });

@@ -74,6 +74,7 @@ export class UpstreamPool {
 			done(connection);
 		};
 		let abandoned = false;
+		let shaking: Socket | undefined;
 		const abort = this.#deps.dialler.dial(permit, result => {
 			if ('cause' in result) {
 				done(result);
@@ -83,6 +84,7 @@ export class UpstreamPool {
 				made(result.socket);
 				return;
 			}
+			shaking = result.socket;
 			this.#deps.dialler.secure(permit, result.socket, ['http/1.1'], secured => {
 				if ('cause' in secured) {
 					if (!abandoned) done(secured);
@@ -96,6 +98,7 @@ export class UpstreamPool {
 		return () => {
 			abandoned = true;
 			abort();
+			shaking?.destroy();
 		};
 	}
 
