@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startEcho } from '../support/echo.ts';
+import { until } from '../support/until.ts';
 import { openStage } from './support-stage.ts';
 
 test('what policy allows but nobody declared is dialled at public addresses only, by request and by CONNECT', async t => {
@@ -83,7 +84,9 @@ test('a declared upstream with an address of Sallyport is dialled neither by req
 	const tunnel = await stage.curl(['-p', `http://self.test:${port}/`]);
 	assert.equal(tunnel.status, 403, tunnel.error);
 	assert.equal(stage.decisions().at(-1)?.call?.['protocol'], 'tunnel');
-	const outcomes = stage.sallyport.records().filter(({ type }) => type === 'outcome');
+	const ended = () => stage.sallyport.records().filter(({ type }) => type === 'outcome');
+	await until(() => ended().length === 2, 'both outcomes');
+	const outcomes = ended();
 	assert.deepEqual(
 		outcomes.map(({ cause }) => cause),
 		['address_forbidden', 'address_forbidden'],

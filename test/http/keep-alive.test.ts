@@ -78,3 +78,28 @@ test('a connection that the upstream has closed is not used again, for a POST ne
 	assert.deepEqual(requests, ['POST', 'POST', 'POST']);
 	await stage.quiet();
 });
+
+test('a GET is sent once more, not twice', async t => {
+	const requests: string[] = [];
+	let connections = 0;
+	const raw = await listenRaw(t, socket => {
+		const first = ++connections === 1;
+		socket.on('data', (chunk: Buffer) => {
+			requests.push(chunk.toString('latin1').split(' ', 1)[0] ?? '');
+			if (first && requests.length === 1) socket.write(OK);
+			else socket.resetAndDestroy();
+		});
+	});
+	const stage = await openStage(t, {
+		upstreams: { raw: { address: raw.address, hosts: ['raw.test'], protocol: 'http' } },
+	});
+	const url = `http://raw.test:${raw.port}/`;
+	assert.equal((await stage.curl([url])).status, 200);
+	await stage.quiet();
+	const call = await stage.curl([url]);
+	assert.equal(call.status, 502);
+	assert.equal(call.json()['cause'], 'upstream_reset');
+	assert.deepEqual(requests, ['GET', 'GET', 'GET']);
+	assert.equal((await stage.outcome(2))['attempts'], 2);
+	await stage.quiet();
+});

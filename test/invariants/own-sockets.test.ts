@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { curl, throughProxy } from '../support/curl.ts';
 import { startSallyport } from '../support/sallyport.ts';
+import { until } from '../support/until.ts';
 import { startUpstream } from '../support/upstream.ts';
 import { makeWorkspace } from '../support/workspace.ts';
 
@@ -33,7 +34,9 @@ test('what policy allows does not reach private addresses that nobody declared, 
 		assert.equal(call.json()['cause'], 'address_forbidden', target);
 	}
 	assert.equal(upstream.connections(), 0);
-	const outcomes = sallyport.records().filter(record => record.type === 'outcome');
+	const ended = () => sallyport.records().filter(record => record.type === 'outcome');
+	await until(() => ended().length === targets.length, 'every outcome');
+	const outcomes = ended();
 	assert.equal(outcomes.length, targets.length);
 	for (const outcome of outcomes) assert.equal(outcome.cause, 'address_forbidden');
 });
