@@ -44,15 +44,17 @@ async function run(
 	env: NodeJS.ProcessEnv,
 	terminal: Terminal,
 ): Promise<number> {
+	// Before the program is there, so that no signal falls between.
+	const signals = forwardSignals();
 	const child = spawn(program, words, { env, stdio: 'inherit' });
-	const stop = forwardSignals(child);
+	signals.to(child);
 	const ended = await new Promise<
 		{ readonly code: number | null; readonly signal: NodeJS.Signals | null } | NodeJS.ErrnoException
 	>(resolve => {
 		child.once('error', resolve);
 		child.once('exit', (code, signal) => resolve({ code, signal }));
 	});
-	stop();
+	signals.stop();
 	if (ended instanceof Error) {
 		terminal.err(
 			`error: ${visible(program)} cannot be run: ${ended.code === 'ENOENT' ? 'there is no such program' : (ended.code ?? ended.message)}\n`,
@@ -65,17 +67,26 @@ async function run(
 	return 128 + (constants.signals[ended.signal] ?? 0);
 }
 
-function forwardSignals(child: ChildProcess): () => void {
+function forwardSignals(): { to(child: ChildProcess): void; stop(): void } {
+	let child: ChildProcess | undefined;
+	const early: NodeJS.Signals[] = [];
 	const listeners = FORWARDED.map(signal => {
 		const listener = (): void => {
 			if (FROM_TERMINAL.has(signal) && inForeground()) return;
-			child.kill(signal);
+			if (child === undefined) early.push(signal);
+			else child.kill(signal);
 		};
 		process.on(signal, listener);
 		return { signal, listener };
 	});
-	return () => {
-		for (const { signal, listener } of listeners) process.removeListener(signal, listener);
+	return {
+		to(started) {
+			child = started;
+			for (const signal of early) started.kill(signal);
+		},
+		stop() {
+			for (const { signal, listener } of listeners) process.removeListener(signal, listener);
+		},
 	};
 }
 
