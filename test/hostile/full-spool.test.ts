@@ -20,7 +20,11 @@ test('with a full spool calls and tunnels are refused in words and nothing is di
 	assert.match(await tunnel.receives('\r\n\r\n'), /^HTTP\/1\.1 503 Service Unavailable audit_unavailable /);
 	const odd = await full.wire();
 	odd.send(full.request('GET', '/a/../b'));
-	assert.match(await odd.receives('\r\n\r\n'), /^HTTP\/1\.1 503 Service Unavailable audit_unavailable /, 'a refusal that cannot be written down, too');
+	assert.match(
+		await odd.receives('\r\n\r\n'),
+		/^HTTP\/1\.1 503 Service Unavailable audit_unavailable /,
+		'a refusal that cannot be written down, too',
+	);
 	assert.equal(full.tool.seen.length, reached);
 	await full.quiet();
 	assert.equal((await full.sallyport.stop()).code, 0);

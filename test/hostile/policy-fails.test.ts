@@ -23,7 +23,11 @@ test('a policy that fails at run time refuses the call with policy_error, the re
 		const record = stage.decisions().at(-1);
 		assert.equal(record?.cause, 'policy_error');
 		assert.ok(record?.['error'], `${path}: the record names the error`);
-		assert.equal(call.body.includes(JSON.stringify(record?.['error'])), false, 'the agent is not told what is in the policy');
+		assert.equal(
+			call.body.includes(JSON.stringify(record?.['error'])),
+			false,
+			'the agent is not told what is in the policy',
+		);
 		await stage.good(path);
 	}
 	assert.deepEqual(

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '../support/until.ts';
 import { listenRaw } from '../support/wire.ts';
 import { openStage } from './support-stage.ts';
 
@@ -13,10 +14,12 @@ const BEGUN: Readonly<Record<string, string>> = {
 test('an upstream that dies in the middle of its answer: the agent sees that it is broken, and the outcome says upstream_reset', async t => {
 	let begun = '';
 	let die = (): void => {};
+	let asked = 0;
 	const raw = await listenRaw(t, socket => {
 		socket.on('data', () => {
 			socket.write(begun);
 			die = () => socket.resetAndDestroy();
+			asked++;
 		});
 	});
 	const stage = await openStage(t, {
@@ -39,14 +42,9 @@ test('an upstream that dies in the middle of its answer: the agent sees that it 
 	}
 	// Before its answer began: in words.
 	begun = '';
+	asked = 0;
 	const call = stage.curl([url]);
-	await new Promise<void>(resolve => {
-		const look = setInterval(() => {
-			if (raw.connections() < 5) return;
-			clearInterval(look);
-			resolve();
-		}, 10);
-	});
+	await until(() => asked === 1, 'the upstream is asked');
 	die();
 	const { status, json } = await call;
 	assert.equal(status, 502);
