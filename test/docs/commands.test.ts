@@ -85,7 +85,8 @@ async function shell(
 		WORK: directory,
 		...Object.fromEntries(Object.entries({ PORT0, PORT1, PORT2 }).map(([name, port]) => [name, String(port)])),
 	};
-	const child = spawn('sh', ['-c', script], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+	// A process group of its own: whatever the commands leave in the background ends with it.
+	const child = spawn('sh', ['-c', script], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
 	let out = '';
 	for (const stream of [child.stdout, child.stderr])
 		stream.setEncoding('utf8').on('data', (text: string) => {
@@ -99,8 +100,18 @@ async function shell(
 			setTimeout(() => reject(new Error(`the commands do not come to an end: ${out}`)), LONGEST).unref();
 		});
 	} finally {
-		child.kill('SIGKILL');
 		if (existsSync(path('pid'))) await stop(Number(readFileSync(path('pid'), 'utf8')));
+		if (child.pid !== undefined) endGroup(child.pid);
+		child.stdout.destroy();
+		child.stderr.destroy();
+	}
+}
+
+function endGroup(leader: number): void {
+	try {
+		process.kill(-leader, 'SIGKILL');
+	} catch {
+		// Nobody is left in it.
 	}
 }
 
