@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import ipaddr from 'ipaddr.js';
 
 /**
  * Request targets (RFC 9112 §3.2), read strictly and never rewritten: what two parsers could read differently
@@ -50,6 +51,8 @@ export function parseAuthority(text: string): Authority | Broken {
 		host = text.slice(1, end).toLowerCase();
 		rest = text.slice(end + 1);
 		if (!IPV6.test(host) || !isIPv6(host)) return { broken: 'the host is not an IPv6 literal' };
+		// One spelling (RFC 5952), so that rules, upstreams and checks see the same. Dotted tails carry IPv4 and are never public.
+		if (!host.includes('.')) host = ipaddr.IPv6.parse(host).toRFC5952String();
 	} else {
 		const colon = text.indexOf(':');
 		host = (colon < 0 ? text : text.slice(0, colon)).toLowerCase();

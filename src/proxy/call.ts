@@ -185,7 +185,7 @@ export class Call {
 				decision.cause,
 			);
 			decided(this);
-			if (this.#permit === undefined) this.end({ cause: decision.cause ?? 'no_rule' });
+			if (this.#permit === undefined) this.end({ cause: this.life.cause ?? decision.cause ?? 'no_rule' });
 		});
 	}
 

@@ -136,7 +136,9 @@ export class SidecarProxy {
 	judgeAgain(): void {
 		for (const call of this.#deps.calls.sessions()) {
 			const { conn, target } = call.request;
-			const refusal = this.#setup?.rules.get(conn.listener)?.(conn.identity);
+			// A listener that is gone lets nobody in.
+			const rule = this.#setup?.rules.get(conn.listener);
+			const refusal = rule === undefined ? refused('listener_forbidden') : rule(conn.identity);
 			const cause =
 				refusal?.cause ?? call.judgeAgain(this.#setup !== undefined && observes(this.#setup.config, target.upstream));
 			if (cause !== undefined) call.life.end(cause);

@@ -71,6 +71,10 @@ export class Forward implements Dispatcher.DispatchHandler {
 	/** Length that the answer declares: its last chunk goes out together with the end. */
 	#length: number | undefined;
 	#last: Buffer | undefined;
+	/** True while the head of the answer is being judged: nothing of it goes on. */
+	#judging = false;
+	/** The end of the answer, when it came meanwhile. */
+	#ending: (() => void) | undefined;
 
 	constructor(permit: CallPermit, request: Forwarded, response: ServerResponse, deps: ForwardDeps) {
 		this.#permit = permit;
@@ -99,15 +103,14 @@ export class Forward implements Dispatcher.DispatchHandler {
 		this.#connection = connection;
 		const { method, path, headers, body } = this.#request;
 		const permit = this.#permit;
-		if (!isCallPermit(permit) || !spend(permit)) {
-			this.#finish('no_rule', 'the permit is spent');
+		// The last thing looked at: a permit of ours, whose life lasts, and which is not spent.
+		if (permit.life.ended || !isCallPermit(permit) || !spend(permit)) {
+			connection.destroy();
+			this.#connection = undefined;
+			this.#finish(permit.life.cause ?? 'no_rule');
 			return;
 		}
 		this.#attempts++;
-		if (permit.life.ended) {
-			this.#finish(permit.life.cause ?? 'revoked');
-			return;
-		}
 		connection.client.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body, blocking: false }, this);
 	}
 
@@ -161,7 +164,9 @@ export class Forward implements Dispatcher.DispatchHandler {
 			return;
 		}
 		controller.pause();
+		this.#judging = true;
 		judge(status, list, refusal => {
+			this.#judging = false;
 			if (this.#over) return;
 			if (refusal !== undefined) {
 				this.#head = undefined;
@@ -170,6 +175,7 @@ export class Forward implements Dispatcher.DispatchHandler {
 			}
 			this.#sendHead();
 			controller.resume();
+			this.#ending?.();
 		});
 	}
 
@@ -226,6 +232,11 @@ export class Forward implements Dispatcher.DispatchHandler {
 		trailers: Record<string, string | string[] | undefined>,
 	): void {
 		if (this.#over) return;
+		// An answer without a body ends although it is paused; it waits for the verdict all the same.
+		if (this.#judging) {
+			this.#ending = () => this.onResponseEnd(_controller, trailers);
+			return;
+		}
 		// undici takes a reset for the end of an answer that has no length.
 		if (this.#connection?.broken) {
 			this.abort('upstream_reset', 'the connection broke off (ECONNRESET)');
