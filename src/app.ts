@@ -137,7 +137,6 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const proxy = new SidecarProxy({
 		identity: {
 			serverTlsOptions: listener => identity.serverTlsOptions(listener),
-			secureContextOptions: listener => identity.secureContextOptions(listener),
 			identifyTls: socket => identity.identifyTls(socket),
 			ownId: () => identity.current().spiffeId.id,
 			trustAnchors: () => identity.trustAnchors(),

@@ -33,25 +33,24 @@ class PathReads implements Reads {
 	}
 
 	has(...path: readonly string[]): boolean {
-		let here = this.#root;
-		for (const key of path) {
-			if (here.whole) return true;
-			const next = here.children.get(key);
-			if (next === undefined) return false;
-			here = next;
-		}
-		return here.whole || here.children.size > 0;
+		const here = this.#reach(path);
+		return here !== undefined && (here.whole || here.children.size > 0);
 	}
 
 	all(...path: readonly string[]): boolean {
+		return this.#reach(path)?.whole === true;
+	}
+
+	/** Where a path ends, or the first whole that contains it; undefined when nothing there is read. */
+	#reach(path: readonly string[]): Node | undefined {
 		let here = this.#root;
 		for (const key of path) {
-			if (here.whole) return true;
+			if (here.whole) return here;
 			const next = here.children.get(key);
-			if (next === undefined) return false;
+			if (next === undefined) return undefined;
 			here = next;
 		}
-		return here.whole;
+		return here;
 	}
 }
 

@@ -94,11 +94,6 @@ export class Connections {
 		conn.life.end('agent_aborted');
 	}
 
-	/** Open connections whose agent is known. */
-	conns(): ReadonlySet<Conn> {
-		return this.#conns;
-	}
-
 	/** Ends the lives; what hangs on them says its last words and closes. */
 	end(cause: Cause): void {
 		for (const conn of this.#conns) conn.life.end(cause);

@@ -1,12 +1,11 @@
 import type { Socket } from 'node:net';
-import { createServer, type SecureContextOptions, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
+import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Identity } from '../../model/agent.ts';
 import { type Refused, refused } from '../../model/cause.ts';
 
 /** What the TLS side of a listener takes from identity/. */
 export interface TlsIdentity {
 	serverTlsOptions(listener: string): TlsOptions;
-	secureContextOptions(listener: string): SecureContextOptions;
 	identifyTls(socket: TLSSocket): Identity | Refused;
 }
 

@@ -7,8 +7,6 @@ import { type Checked, type OwnSockets, resolveTarget } from './address.ts';
 
 export interface Dialled {
 	readonly socket: Socket;
-	/** The literal address and port that was connected to. */
-	readonly remote: Checked;
 }
 
 /** TLS with one upstream: what is shown and by what the upstream is judged. */
@@ -157,7 +155,7 @@ function connectTo(permit: AnyPermit, remote: Checked, attempt: Attempt): Promis
 				resolve(refused(permit.life.cause ?? 'revoked'));
 				return;
 			}
-			resolve({ socket, remote });
+			resolve({ socket });
 		});
 	});
 }

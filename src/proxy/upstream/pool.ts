@@ -44,10 +44,6 @@ export class UpstreamPool {
 		return this.#open.size;
 	}
 
-	get generation(): number {
-		return this.#generation;
-	}
-
 	slotOf(permit: CallPermit): Slot {
 		const { target, conn } = permit;
 		const key = `${conn.identity.agent.id} ${target.upstream ?? ''} ${target.host}:${target.port} ${target.tls ? (target.sni ?? '') : '-'}`;
@@ -112,11 +108,6 @@ export class UpstreamPool {
 		}
 		this.#slots.set(kept.key, kept);
 		kept.idle.push(connection);
-	}
-
-	/** Closes every connection of an agent, also those at work. */
-	evict(agent: string): void {
-		for (const connection of this.#open) if (connection.slot.agent === agent) connection.destroy();
 	}
 
 	/** Lets no connection made until now serve another call. Those at work finish. */
