@@ -4,13 +4,13 @@ import type { AuditConfig } from '../config/schema.ts';
 import { RECORD_TYPES } from '../model/record.ts';
 import { algorithmOf, type SigningKey } from './checkpoint.ts';
 import type { Audit, AuditDeps } from './contract.ts';
+import { spoolIo } from './io.ts';
 import { Lines } from './line.ts';
 import { lockDirectory } from './lock.ts';
 import { Masking } from './mask.ts';
 import { ChainRecorder } from './recorder.ts';
 import type { Feed } from './sinks/feed.ts';
 import { openFeeds } from './sinks/registry.ts';
-import { spoolIo } from './spool.ts';
 import { makeDirectory, readDirectory, readSalt } from './start.ts';
 
 export { type SigningKey, signingKey } from './checkpoint.ts';

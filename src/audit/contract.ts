@@ -1,8 +1,8 @@
 import type { Clock, Recorder } from '../model/ports.ts';
 import type { RecordType } from '../model/record.ts';
 import type { SigningKey } from './checkpoint.ts';
+import type { SpoolIo } from './io.ts';
 import type { SinkStatus } from './sinks/sink.ts';
-import type { SpoolIo } from './spool.ts';
 
 /** What metrics are told. Every function is cheap and throws nothing. */
 export interface AuditMetrics {
@@ -57,6 +57,12 @@ export interface AuditStatus {
 	/** Decisions of runs before whose outcome was written as `unknown` at this start. */
 	readonly unknown: number;
 	readonly checkpoint?: { readonly seq: number; readonly time: number };
+	/** Agents that are refused because their records have taken their share; `agent` is undefined for several. */
+	readonly overdrawn: readonly {
+		readonly agent: string | undefined;
+		readonly since: number;
+		readonly refused: number;
+	}[];
 	readonly sinks: readonly SinkStatus[];
 }
 

@@ -1,6 +1,6 @@
 import { type Checkpoint, readCheckpoint } from './checkpoint.ts';
 import { readLines } from './reader.ts';
-import { type Trust, trusts } from './trust.ts';
+import { distrust, type Trust, trusts } from './trust.ts';
 
 /** Checkpoints that somebody keeps apart from the directory they attest. */
 export interface Held {
@@ -25,7 +25,9 @@ export async function readHeld(paths: readonly string[], trust?: Trust): Promise
 			if (checkpoint.signature === 'invalid')
 				throw new Error(`${path}: the checkpoint of record ${checkpoint.seq} was forged`);
 			if (trust !== undefined && trusts(trust, checkpoint) === undefined) {
-				throw new Error(`${path}: the checkpoint of record ${checkpoint.seq} is signed by a key that is not trusted`);
+				throw new Error(
+					`${path}: the checkpoint of record ${checkpoint.seq} is signed by a key that is not trusted: ${distrust(trust, checkpoint)}`,
+				);
 			}
 			const chain = chains.get(checkpoint.chain) ?? new Map<number, Checkpoint>();
 			chains.set(checkpoint.chain, chain);

@@ -1,5 +1,5 @@
 import type { Identity } from '../model/agent.ts';
-import type { CallFacts } from '../model/call.ts';
+import { type CallFacts, PHASES, type Phase } from '../model/call.ts';
 import type { Conn } from '../model/conn.ts';
 import type { ControlRecord, DecisionRecord, OutcomeRecord } from '../model/record.ts';
 import type { Target } from '../model/target.ts';
@@ -10,6 +10,19 @@ import { sqlForRecord } from './sql.ts';
 
 /** Longest input or result that a record holds, in UTF-16 units; a longer one is erased, and the record says so. */
 export const LONGEST_TEXT = 4 * 1024 * 1024;
+
+/**
+ * The same for calls that were not allowed, and their reasons: a refusal costs an agent nothing, so it must not be able
+ * to buy much of the spool with one.
+ */
+export const LONGEST_REFUSED = 8 * 1024;
+
+/** Longest other text in the record of a call that was not allowed; a longer one is cut. */
+export const LONGEST_WORDS = 4 * 1024;
+
+/** Words that are kept as JSON, and the longest of them, in UTF-16 units. */
+const WORDS = 256;
+const LONGEST_WORD = 32;
 
 const FIXED: ReadonlySet<string> = new Set([
 	'agent',
@@ -25,9 +38,28 @@ const FIXED: ReadonlySet<string> = new Set([
 
 const quote = (text: string): string => JSON.stringify(text);
 
+/**
+ * The same text in one piece. A text that was put together from others is walked through anew in each text that it
+ * becomes a part of.
+ */
+export const flat = (text: string): string => Buffer.from(text).toString();
+
 /** A JSON value in one line. In valid JSON a raw line break can only be white space, so a space means the same. */
 const oneLine = (json: string): string =>
 	json.indexOf('\n') === -1 && json.indexOf('\r') === -1 ? json : json.replace(/[\r\n]/g, ' ');
+
+type Verdict = 'allow' | 'ask' | 'deny';
+
+/** What follows the id of a decision, by phase. */
+const judged = (verdict: Verdict): Readonly<Record<Phase, string>> => {
+	const [connect, request, response] = PHASES.map(phase => `","verdict":"${verdict}","path":"sallyport/${phase}"`);
+	return { connect: connect ?? '', request: request ?? '', response: response ?? '' };
+};
+const JUDGED: Readonly<Record<Verdict, Readonly<Record<Phase, string>>>> = {
+	allow: judged('allow'),
+	ask: judged('ask'),
+	deny: judged('deny'),
+};
 
 /**
  * Makes the bodies of records: everything after the fields that every record begins with, from JSON fragments that are
@@ -40,43 +72,49 @@ export class Lines {
 	readonly #identities = new WeakMap<Identity, string>();
 	readonly #conns = new WeakMap<Conn, string>();
 	readonly #targets = new WeakMap<Target, string>();
-	readonly #bundles = new WeakMap<readonly BundleRevision[], string>();
-	readonly #reads = new WeakMap<readonly string[], string>();
+	readonly #words = new Map<string, string>();
+	/** By the list of what is read, or of the bundles where everything is. */
+	readonly #judges = new WeakMap<readonly unknown[], { readonly bundles: unknown; readonly text: string }>();
 
 	constructor(labels: Readonly<Record<string, string>>, masking: Masking, sql: SqlStyle) {
 		this.#masking = masking;
 		this.#sql = sql;
-		this.#labels = `,"labels":${JSON.stringify(labels)}`;
+		this.#labels = Object.keys(labels).length === 0 ? '' : `,"labels":${JSON.stringify(labels)}`;
 	}
 
 	decision(record: DecisionRecord): string {
-		const { decision, input, result } = record;
-		const { cause } = decision;
-		const verdict = decision.allowed ? 'allow' : cause === 'approval_required' ? 'ask' : 'deny';
-		let body = `,"decision_id":"${decision.id}","verdict":"${verdict}","path":"sallyport/${record.phase}"`;
+		const { decision, input, result, error, detail } = record;
+		const { allowed, cause } = decision;
+		const verdict = allowed ? 'allow' : cause === 'approval_required' ? 'ask' : 'deny';
+		const erased: string[] = [];
+		const longest = allowed ? LONGEST_TEXT : LONGEST_REFUSED;
+		let body = `,"decision_id":"${decision.id}${JUDGED[verdict][record.phase]}`;
 		if (cause !== undefined) body += `,"cause":"${cause}"`;
 		if (decision.observed) body += ',"observed":true';
-		if (decision.reasons.length > 0) body += `,"reasons":${oneLine(JSON.stringify(decision.reasons))}`;
-		if (record.detail !== undefined) body += `,"detail":${quote(record.detail)}`;
-		if (record.error !== undefined) body += `,"error":{"code":"${cause ?? 'error'}","message":${quote(record.error)}}`;
-		body += this.#call(record.conn, record.target, record.call);
-		let erased = '';
+		if (decision.reasons.length > 0) {
+			const reasons = oneLine(JSON.stringify(decision.reasons));
+			if (reasons.length > longest) erased.push('/reasons');
+			else body += `,"reasons":${reasons}`;
+		}
+		if (detail !== undefined) body += `,"detail":${quote(cut(detail, '/detail', erased))}`;
+		if (error !== undefined)
+			body += `,"error":{"code":"${cause ?? 'error'}","message":${quote(cut(error, '/error/message', erased))}}`;
+		body += this.#connOf(record.conn) + this.#targetOf(record.target);
+		body += this.#callOf(record.call, allowed ? undefined : erased);
 		if (input !== undefined) {
-			const masked = input.text.length > LONGEST_TEXT ? undefined : this.#masking.apply(input);
-			if (masked === undefined) erased = '"/input"';
+			const masked = input.text.length > longest ? undefined : this.#masking.apply(input);
+			if (masked === undefined) erased.push('/input');
 			else {
 				body += `,"input":${oneLine(masked.text)}`;
 				if (masked.masked.length > 0) body += `,"masked":${JSON.stringify(masked.masked)}`;
 			}
 		}
 		if (result !== undefined) {
-			if (result.length > LONGEST_TEXT) erased += erased === '' ? '"/result"' : ',"/result"';
+			if (result.length > longest) erased.push('/result');
 			else body += `,"result":${oneLine(result)}`;
 		}
-		if (erased !== '') body += `,"erased":[${erased}]`;
-		body += this.#bundlesOf(record.bundles);
-		if (record.reads !== undefined) body += this.#readsOf(record.reads);
-		body += this.#labels;
+		if (erased.length > 0) body += `,"erased":${JSON.stringify(erased)}`;
+		body += this.#judgesOf(record.bundles, record.reads);
 		if (record.micros !== undefined)
 			body += `,"metrics":{"timer_rego_query_eval_ns":${Math.round(record.micros * 1000)}}`;
 		return body;
@@ -114,27 +152,41 @@ export class Lines {
 		return `,"gap":${JSON.stringify(fields)}`;
 	}
 
-	#call(conn: Conn, target: Target, call: CallFacts): string {
-		let text = this.#connOf(conn) + this.#targetOf(target);
-		const resource = quote(call.resource);
-		text += `,"protocol":${quote(call.protocol)},"operation":${quote(call.operation)},"resource":${resource},"effect":"${call.effect}"`;
+	/** The rest of the `call` object. Cuts long texts where `erased` is given. */
+	#callOf(call: CallFacts, erased: string[] | undefined): string {
+		const operation = erased === undefined ? call.operation : cut(call.operation, '/call/operation', erased);
+		const protocol = this.#word(call.protocol);
+		const resource = quote(erased === undefined ? call.resource : cut(call.resource, '/call/resource', erased));
+		let text = `,"protocol":${protocol},"operation":${this.#word(operation)},"resource":${resource},"effect":"${call.effect}"`;
 		const more = call.record;
 		if (more !== undefined) {
 			for (const key in more) {
 				const value = more[key];
 				if (value === undefined || FIXED.has(key)) continue;
-				const shown = key === 'sql' ? sqlForRecord(value, this.#sql, this.#masking) : value;
-				text += `,${quote(key)}:${shown === call.resource ? resource : quote(shown)}`;
+				let shown = key === 'sql' ? sqlForRecord(value, this.#sql, this.#masking) : value;
+				if (erased !== undefined) shown = cut(shown, `/call/${key}`, erased);
+				text += `,${this.#word(key)}:${shown === call.resource ? resource : this.#word(shown)}`;
 			}
 		}
-		if (call.digest !== undefined) text += `,"digest":"${call.digest}"`;
+		if (call.digest !== undefined) text += `,"digest":"${this.#masking.digest(quote(call.digest))}"`;
 		return `${text}}`;
+	}
+
+	/** As `quote`, for what comes again and again: names of protocols, methods and fields. */
+	#word(text: string): string {
+		if (text.length > LONGEST_WORD) return quote(text);
+		let word = this.#words.get(text);
+		if (word === undefined) {
+			word = quote(text);
+			if (this.#words.size < WORDS) this.#words.set(text, word);
+		}
+		return word;
 	}
 
 	#connOf(conn: Conn): string {
 		let text = this.#conns.get(conn);
 		if (text === undefined) {
-			text = `${this.#identityOf(conn.identity)},"listener":${quote(conn.listener)}`;
+			text = flat(`${this.#identityOf(conn.identity)},"listener":${quote(conn.listener)}`);
 			this.#conns.set(conn, text);
 		}
 		return text;
@@ -154,50 +206,37 @@ export class Lines {
 		let text = this.#targets.get(target);
 		if (text === undefined) {
 			const name = target.upstream === undefined ? '' : `"name":${quote(target.upstream)},`;
-			text = `,"target":{${name}"host":${quote(target.host)},"port":${target.port}}`;
-			this.#targets.set(target, text);
+			text = flat(`,"target":{${name}"host":${quote(target.host)},"port":${target.port}}`);
+			// An undeclared target is made for one call only: nothing to keep.
+			if (target.upstream !== undefined) this.#targets.set(target, text);
 		}
 		return text;
 	}
 
-	#bundlesOf(bundles: readonly BundleRevision[]): string {
-		let text = this.#bundles.get(bundles);
-		if (text === undefined) {
-			const named = bundles.map(({ name, revision }) => [name, { revision }] as const);
-			text = named.length === 0 ? '' : `,"bundles":${JSON.stringify(Object.fromEntries(named))}`;
-			this.#bundles.set(bundles, text);
-		}
+	/** By what it was judged: the same for all calls of an agent, until a policy changes. */
+	#judgesOf(bundles: readonly BundleRevision[], reads: readonly string[] | undefined): string {
+		if (reads === undefined && bundles.length === 0) return this.#labels;
+		const key = reads ?? bundles;
+		const known = this.#judges.get(key);
+		if (known !== undefined && known.bundles === bundles) return known.text;
+		const named = bundles.map(({ name, revision }) => [name, { revision }] as const);
+		let text = named.length === 0 ? '' : `,"bundles":${JSON.stringify(Object.fromEntries(named))}`;
+		if (reads !== undefined) text += `,"reads":${JSON.stringify(reads)}`;
+		text = flat(text + this.#labels);
+		this.#judges.set(key, { bundles, text });
 		return text;
 	}
+}
 
-	#readsOf(reads: readonly string[]): string {
-		let text = this.#reads.get(reads);
-		if (text === undefined) {
-			text = `,"reads":${JSON.stringify(reads)}`;
-			this.#reads.set(reads, text);
-		}
-		return text;
-	}
+/** A text that is not longer than may be in the record of a refused call; `pointer` goes into `erased` if it was. */
+function cut(text: string, pointer: string, erased: string[]): string {
+	if (text.length <= LONGEST_WORDS) return text;
+	erased.push(pointer);
+	return `${text.slice(0, LONGEST_WORDS)} …`;
 }
 
 /** The fields of an object without its braces, with a leading comma. */
 function fragment(fields: Readonly<Record<string, unknown>>): string {
 	const text = JSON.stringify(fields);
 	return text === '{}' ? '' : `,${text.slice(1, -1)}`;
-}
-
-/** RFC 3339 in UTC with milliseconds. Keeps the second it made last, since most records share it. */
-export class Timestamps {
-	#second = Number.NaN;
-	#prefix = '';
-
-	text(ms: number): string {
-		const second = Math.floor(ms / 1000);
-		if (second !== this.#second) {
-			this.#prefix = new Date(second * 1000).toISOString().slice(0, 20);
-			this.#second = second;
-		}
-		const rest = Math.floor(ms - second * 1000);
-		return `${this.#prefix}${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}Z`;
-	}
 }

@@ -71,6 +71,11 @@ export class Outage {
 	lose(type: RecordType, count: number): void {
 		if (count === 0) return;
 		this.#now.set(type, (this.#now.get(type) ?? 0) + count);
+		this.count(type, count);
+	}
+
+	/** Records that are in no chain for another reason, which a record of their own tells. */
+	count(type: RecordType, count: number): void {
 		this.#all.set(type, (this.#all.get(type) ?? 0) + count);
 		this.#deps.metrics.lost(type, count);
 	}

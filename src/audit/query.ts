@@ -17,55 +17,79 @@ export interface Question {
 	readonly verdict?: string;
 	/** Of the decision or of its outcome. */
 	readonly cause?: string;
+	/** An id, or how it begins. */
 	readonly decision?: string;
 	/** The last so many are kept. */
 	readonly limit: number;
 }
 
 /** A decision with how it ended. `outcome` is missing for refused calls, and for those that go on or were cut off. */
-export interface Row {
+export interface DecisionRow {
 	readonly decision: ReadRecord;
 	outcome?: ReadRecord;
 }
 
+/** Connections that were refused before there was a call. */
+export interface SessionRow {
+	readonly session: ReadRecord;
+}
+
+export type Row = DecisionRow | SessionRow;
+
 export interface Answer {
 	readonly rows: readonly Row[];
-	/** Decisions that fit beyond `limit`, all of them earlier. */
+	/** Rows that fit beyond `limit`, all of them earlier. */
 	readonly more: number;
+	/** Records of any kind that were read. */
+	readonly records: number;
 }
 
 /**
- * Decisions that fit, in the order of the chain, joined with their outcomes. Keeps `limit` of them in memory.
+ * Decisions that fit, joined with their outcomes, and refused connections that fit, in the order of the chain. Keeps
+ * `limit` of them in memory. Throws when the directory cannot be read.
  */
 export async function queryDirectory(directory: string, question: Question): Promise<Answer> {
 	const rows = new Map<string, Row>();
 	let more = 0;
-	let row = 0;
+	let records = 0;
+	const add = (key: string, row: Row): void => {
+		// A decision of the phase `response` has the id of none other, so an id that comes again is a copy.
+		rows.set(rows.has(key) ? `${key} ${records}` : key, row);
+		// A cause may be the outcome's, which is not known yet: then more are kept for now.
+		if (rows.size <= keep(question)) return;
+		const first = rows.keys().next();
+		if (first.done !== true) rows.delete(first.value);
+		more++;
+	};
 	for (const segment of await listSegments(directory)) {
 		await readLinesIfThere(join(directory, segment.name), line => {
 			const head = lineHead(line);
-			if (head?.decisionId === undefined) return undefined;
+			if (head === undefined) return undefined;
+			records++;
 			if (head.type === 'outcome') {
-				const found = rows.get(head.decisionId);
-				if (found !== undefined) found.outcome = parseRecord(line) ?? {};
-			} else if (head.type === 'decision' && mayFit(head, question)) {
+				const found = rows.get(head.decisionId ?? '');
+				if (found !== undefined && 'decision' in found) found.outcome = parseRecord(line) ?? {};
+			} else if (head.type === 'decision' && head.decisionId !== undefined && mayFit(head, question)) {
 				const decision = parseRecord(line);
-				if (decision === undefined || !fits(decision, question)) return undefined;
-				// A decision of the phase `response` has the id of none other, so an id that comes again is a copy.
-				rows.set(rows.has(head.decisionId) ? `${head.decisionId} ${row++}` : head.decisionId, { decision });
-				// A cause may be the outcome's, which is not known yet: then more are kept for now.
-				if (rows.size > keep(question)) {
-					const first = rows.keys().next();
-					if (first.done !== true) rows.delete(first.value);
-					more++;
-				}
+				if (decision !== undefined && fits(decision, question)) add(head.decisionId, { decision });
+			} else if (head.type === 'session' && isOfConnections(question) && inTime(head, question)) {
+				const session = parseRecord(line);
+				if (session !== undefined) add(`session ${head.seq}`, { session });
 			}
 			return undefined;
 		});
 	}
-	const found = [...rows.values()].filter(({ decision, outcome }) => hasCause(question, decision, outcome));
-	return { rows: found.slice(-question.limit), more: more + Math.max(0, found.length - question.limit) };
+	const found = [...rows.values()].filter(row => hasCause(question, row));
+	const shown = found.slice(-question.limit);
+	return { rows: shown, more: more + found.length - shown.length, records };
 }
+
+/** Whether connections on which nobody was identified can be the answer. */
+const isOfConnections = ({ agent, target, decision, verdict }: Question): boolean =>
+	agent === undefined &&
+	target === undefined &&
+	decision === undefined &&
+	(verdict === undefined || verdict === 'deny');
 
 /** Rows that are kept when it takes the outcome to know whether one fits. */
 const UNDECIDED = 100_000;
@@ -73,11 +97,15 @@ const UNDECIDED = 100_000;
 const keep = ({ cause, limit }: Question): number => (cause === undefined ? limit : Math.max(limit, UNDECIDED));
 
 function mayFit(head: LineHead, question: Question): boolean {
-	if (question.decision !== undefined && head.decisionId !== question.decision) return false;
+	if (question.decision !== undefined && head.decisionId?.startsWith(question.decision) !== true) return false;
 	if (question.verdict !== undefined && head.verdict !== question.verdict) return false;
-	if (question.since === undefined && question.until === undefined) return true;
+	return inTime(head, question);
+}
+
+function inTime(head: LineHead, { since, until }: Question): boolean {
+	if (since === undefined && until === undefined) return true;
 	const time = Date.parse(head.timestamp);
-	return time >= (question.since ?? time) && time < (question.until ?? Number.POSITIVE_INFINITY);
+	return time >= (since ?? time) && time < (until ?? Number.POSITIVE_INFINITY);
 }
 
 function fits(record: ReadRecord, { agent, target }: Question): boolean {
@@ -93,8 +121,11 @@ function isAgent(id: string, wanted: string): boolean {
 	return id === wanted || (!wanted.includes('/') && id.endsWith(`/${wanted}`));
 }
 
-const hasCause = ({ cause }: Question, decision: ReadRecord, outcome: ReadRecord | undefined): boolean =>
-	cause === undefined || decision.cause === cause || outcome?.cause === cause;
+function hasCause({ cause }: Question, row: Row): boolean {
+	if (cause === undefined) return true;
+	if ('session' in row) return row.session.cause === cause;
+	return row.decision.cause === cause || row.outcome?.cause === cause;
+}
 
 export function parseRecord(line: Buffer): ReadRecord | undefined {
 	try {

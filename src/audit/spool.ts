@@ -1,35 +1,20 @@
 import { hash } from 'node:crypto';
-import { closeSync, fdatasync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RecordType } from '../model/record.ts';
-import { Timestamps } from './line.ts';
+import { codeOf, type SpoolIo } from './io.ts';
+import { flat } from './line.ts';
+import type { Kept } from './outage.ts';
+import { lineHead, opensCall } from './reader.ts';
 import { type Segment, segmentName } from './segment.ts';
+import { Timestamps } from './timestamps.ts';
 
 /** What stands as `prev` in the first record of a chain. */
 export const GENESIS = '0'.repeat(64);
 
 /** Bytes that wait for one write; more of one turn of the event loop is written in several. */
 const BUFFER_BYTES = 256 * 1024;
-
-/** The system calls of the spool, so that tests can let them fail. */
-export interface SpoolIo {
-	/** For appending. */
-	open(path: string): number;
-	/** As write(2): may write less than it was given. */
-	write(fd: number, buffer: Uint8Array, offset: number, length: number): number;
-	truncate(fd: number, length: number): void;
-	sync(fd: number, done: (error: Error | null) => void): void;
-	close(fd: number): void;
-}
-
-export const spoolIo: SpoolIo = {
-	open: path => openSync(path, 'a', 0o640),
-	write: (fd, buffer, offset, length) => writeSync(fd, buffer, offset, length),
-	truncate: (fd, length) => ftruncateSync(fd, length),
-	sync: (fd, done) => fdatasync(fd, done),
-	close: fd => closeSync(fd),
-};
+const LF = 10;
 
 /** Where a chain stands: the last record that is in it. */
 export interface Head {
@@ -37,6 +22,24 @@ export interface Head {
 	readonly seq: number;
 	/** SHA-256, lower-case hex, of the last record's line without its line feed. */
 	readonly hash: string;
+}
+
+/** How many records of each type. */
+export type Counts = Readonly<Record<RecordType, number>>;
+
+/** A record of a write that failed. */
+export interface Unwritten {
+	readonly record: Kept;
+	/** As it was appended. */
+	readonly keep: boolean;
+	/** Id of the decision that lets a call go; undefined for other records. */
+	readonly opens: string | undefined;
+}
+
+export interface Failure {
+	/** An error code such as `ENOSPC`. */
+	readonly code: string;
+	readonly lost: readonly Unwritten[];
 }
 
 export interface SpoolOptions {
@@ -50,7 +53,7 @@ export interface SpoolOptions {
 	/** Whether `sync` is used: then a file stays open until a sync that began after its end. */
 	readonly syncs: boolean;
 	/** After each write: how many of which type are in the chain now, or why none of them is. */
-	readonly written: (failure: string | undefined, counts: ReadonlyMap<RecordType, number>) => void;
+	readonly written: (counts: Counts, failure: Failure | undefined) => void;
 }
 
 /**
@@ -62,12 +65,17 @@ export class Spool {
 	readonly chain: string;
 	readonly #options: SpoolOptions;
 	readonly #io: SpoolIo;
-	readonly #chainPart: string;
+	/** How a line begins, by type. */
+	readonly #begins: Readonly<Record<RecordType, string>>;
+	/** What follows the timestamp. */
 	readonly #instancePart: string;
 	readonly #timestamps = new Timestamps();
 	readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
 	readonly #segments: Segment[];
-	readonly #counts = new Map<RecordType, number>();
+	#counts = byType(() => 0);
+	/** Where those lines begin that must not be lost; only the first `#keepCount` count. */
+	readonly #keeps: number[] = [];
+	#keepCount = 0;
 	/** Where lines wait: the buffer, or one line that is larger than it. */
 	#pending: Buffer = this.#buffer;
 	#used = 0;
@@ -90,8 +98,8 @@ export class Spool {
 		this.#io = options.io;
 		this.directory = options.directory;
 		this.chain = options.head.chain;
-		this.#chainPart = `","chain":"${options.head.chain}","seq":`;
-		this.#instancePart = `","instance":${JSON.stringify(options.instance)}`;
+		this.#begins = byType(type => flat(`{"type":"${type}","chain":"${options.head.chain}","seq":`));
+		this.#instancePart = flat(`,"instance":${JSON.stringify(options.instance)}`);
 		this.#segments = [...options.segments];
 		this.#seq = this.#writtenSeq = options.head.seq;
 		this.#prev = this.#writtenHash = options.head.hash;
@@ -124,14 +132,15 @@ export class Spool {
 
 	/** How the next line begins; what is signed in a checkpoint begins with it. */
 	begin(type: RecordType, time: number): string {
-		return `{"type":"${type}${this.#chainPart}${this.#seq + 1},"prev":"${this.#prev}","timestamp":"${this.#timestamps.text(time)}${this.#instancePart}`;
+		return `${this.#begins[type]}${this.#seq + 1},"prev":"${this.#prev}","timestamp":"${this.#timestamps.text(time)}"${this.#instancePart}`;
 	}
 
 	/**
 	 * Adds a record to what the next flush writes. `body` begins with a comma and has no line break. False when it would
-	 * pass `limit` bytes less `reserve`; nothing is changed then.
+	 * pass `limit` bytes less `reserve`; nothing is changed then. `keep` is what `written` says of it if it cannot be
+	 * written.
 	 */
-	append(type: RecordType, time: number, body: string, reserve = 0): boolean {
+	append(type: RecordType, time: number, body: string, reserve = 0, keep = false): boolean {
 		let line = `${this.begin(type, time)}${body}}\n`;
 		// A UTF-16 unit takes at most three bytes: counted exactly only when that could matter.
 		let length = line.length * 3;
@@ -145,7 +154,8 @@ export class Spool {
 		}
 		if (this.bytes + Math.min(length, line.length) > this.#options.limit - reserve) return false;
 		this.#latest = time;
-		this.#counts.set(type, (this.#counts.get(type) ?? 0) + 1);
+		this.#counts[type]++;
+		if (keep) this.#keeps[this.#keepCount++] = this.#used;
 		if (length > this.#room) {
 			this.#pending = Buffer.from(line);
 			this.#link(0, this.#pending.length);
@@ -156,7 +166,7 @@ export class Spool {
 	/** Writes what waits. `written` is told how it went before this returns; nothing is told when nothing waits. */
 	flush(): void {
 		if (this.#used === 0) return;
-		let failure: string | undefined;
+		let failure: Failure | undefined;
 		try {
 			const { fd, segment } = this.#file();
 			if (this.#torn) this.#cut(fd, segment);
@@ -167,15 +177,16 @@ export class Spool {
 			this.#writtenSeq = this.#seq;
 			this.#writtenHash = this.#prev;
 		} catch (error) {
-			failure = codeOf(error);
+			failure = { code: codeOf(error), lost: this.#unwritten() };
 			this.#seq = this.#writtenSeq;
 			this.#prev = this.#writtenHash;
 		}
 		this.#pending = this.#buffer;
 		this.#used = 0;
-		const counts = new Map(this.#counts);
-		this.#counts.clear();
-		this.#options.written(failure, counts);
+		this.#keepCount = 0;
+		const counts = this.#counts;
+		this.#counts = byType(() => 0);
+		this.#options.written(counts, failure);
 	}
 
 	/** Ends the segment that is written to: the next record begins another one. Throws when it cannot be left whole. */
@@ -233,11 +244,6 @@ export class Spool {
 		return this.#current;
 	}
 
-	/** Goes on with the last segment of an earlier run. */
-	resume(): void {
-		this.#current = this.#segments.at(-1);
-	}
-
 	get #room(): number {
 		return this.#pending === this.#buffer ? BUFFER_BYTES - this.#used : 0;
 	}
@@ -255,6 +261,27 @@ export class Spool {
 		this.#prev = hash('sha256', this.#pending.subarray(from, to - 1), 'hex');
 		this.#seq++;
 		this.#used = to;
+	}
+
+	/** Reads what waits back into records. */
+	#unwritten(): readonly Unwritten[] {
+		const lost: Unwritten[] = [];
+		let kept = 0;
+		for (let at = 0; at < this.#used; ) {
+			const end = this.#pending.indexOf(LF, at);
+			const line = this.#pending.subarray(at, end);
+			const keep = kept < this.#keepCount && this.#keeps[kept] === at;
+			if (keep) kept++;
+			const head = lineHead(line);
+			const text = line.toString();
+			const body = text.slice(text.indexOf(this.#instancePart) + this.#instancePart.length, -1);
+			if (head !== undefined) {
+				const record = { type: head.type as RecordType, time: Date.parse(head.timestamp), body };
+				lost.push({ record, keep, opens: opensCall(head) ? head.decisionId : undefined });
+			}
+			at = end + 1;
+		}
+		return lost;
 	}
 
 	#writeAll(fd: number, segment: Segment): void {
@@ -297,7 +324,11 @@ export class Spool {
 	}
 }
 
-export function codeOf(error: unknown): string {
-	if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-	return error instanceof Error ? error.message : String(error);
-}
+const byType = <T>(make: (type: RecordType) => T): Record<RecordType, T> => ({
+	decision: make('decision'),
+	outcome: make('outcome'),
+	session: make('session'),
+	control: make('control'),
+	checkpoint: make('checkpoint'),
+	gap: make('gap'),
+});

@@ -1,4 +1,4 @@
-import { codeOf } from './spool.ts';
+import { codeOf } from './io.ts';
 
 /** Puts batches on the disk itself, one fdatasync(2) at a time: what is written meanwhile shares the next one. */
 export class Syncer<Batch> {

@@ -48,6 +48,16 @@ export function trusts(trust: Trust, checkpoint: Checkpoint): string | undefined
 	return reaches(leaf, checkpoint.certificates.slice(1), trust.authorities, at, DEPTH) ? subject : undefined;
 }
 
+/** Why the key of a checkpoint with a valid signature is not trusted, in words. */
+export function distrust(trust: Trust, { keyId, certificates, time }: Checkpoint): string {
+	const leaf = certificates[0];
+	if (leaf === undefined) return `key ${keyId ?? '?'} shows no certificate and is not among those of --key`;
+	const subject = subjectOf(leaf);
+	if (leaf.ca) return `the certificate of ${subject} is a CA's`;
+	if (trust.identity !== undefined && subject !== trust.identity) return `it is ${subject}'s, not ${trust.identity}'s`;
+	return `no CA that was given vouches for the certificate of ${subject} at ${time}`;
+}
+
 function reaches(
 	certificate: X509Certificate,
 	intermediates: readonly X509Certificate[],

@@ -3,11 +3,13 @@ import type { AuditConfig } from '../config/schema.ts';
 import type { RecordType } from '../model/record.ts';
 import { checkpointBody, type SigningKey } from './checkpoint.ts';
 import type { AuditDeps } from './contract.ts';
+import { codeOf } from './io.ts';
 import type { Lines } from './line.ts';
+import type { OpenCalls } from './open-calls.ts';
 import type { Outage } from './outage.ts';
 import { lineHead, readLines } from './reader.ts';
 import type { Segment } from './segment.ts';
-import { codeOf, type Spool } from './spool.ts';
+import type { Spool } from './spool.ts';
 
 export interface UpkeepOptions {
 	readonly config: AuditConfig;
@@ -15,13 +17,15 @@ export interface UpkeepOptions {
 	readonly lines: Lines;
 	readonly spool: Spool;
 	readonly outage: Outage;
-	/** Ids of permitted calls without an outcome, the oldest first. */
-	readonly open: ReadonlySet<string>;
+	/** Ids of permitted calls without an outcome. */
+	readonly open: OpenCalls;
 	/** Bytes that decisions leave free. */
 	readonly reserve: number;
 	readonly put: (type: RecordType, time: number, body: string) => void;
 	/** Whether every sink has taken all of a segment. */
 	readonly acknowledged: (segment: Segment) => boolean;
+	/** Segments were deleted. */
+	readonly freed: () => void;
 }
 
 /** Segments that one record about retention names, at most. */
@@ -164,5 +168,6 @@ export class Upkeep {
 		spool.flush();
 		if (spool.written.seq < record) return;
 		for (const segment of expired) await spool.drop(segment);
+		this.#o.freed();
 	}
 }

@@ -7,12 +7,12 @@ import type { Held } from './held.ts';
 import { lineHead, opensCall, readLines } from './reader.ts';
 import { listSegments } from './segment.ts';
 import { GENESIS } from './spool.ts';
-import { type Trust, trusts } from './trust.ts';
+import { distrust, type Trust, trusts } from './trust.ts';
 
 /** The first place at which a chain does not hold. */
 export interface Fault {
 	readonly segment: string;
-	/** From 1. */
+	/** From 1; 0 when it is not in a line but after the last. */
 	readonly line: number;
 	/** As the line says, or as it should be when the line says nothing. */
 	readonly seq: number;
@@ -45,7 +45,7 @@ export interface Verification {
 	/** Outcomes that say `unknown`. */
 	readonly unknown: number;
 	/** Records lost or repaired, as the chain itself says. */
-	readonly gaps: readonly string[];
+	readonly gaps: readonly { readonly seq: number; readonly gap: unknown }[];
 	/** Bytes after the last record while a running Sallyport writes it. */
 	readonly unfinished: number;
 	readonly fault: Fault | undefined;
@@ -105,7 +105,7 @@ async function grows(path: string, size: number): Promise<boolean> {
 class Checker {
 	readonly #o: VerifyOptions;
 	readonly #open = new Set<string>();
-	readonly #gaps: string[] = [];
+	readonly #gaps: { readonly seq: number; readonly gap: unknown }[] = [];
 	/** Where records were deleted for retention: their last `seq` and its hash. */
 	readonly #retired = new Map<number, string>();
 	#segment = '';
@@ -160,7 +160,7 @@ class Checker {
 		if (head.decisionId !== undefined && opensCall(head) && this.#open.size < FOLLOWED) this.#open.add(head.decisionId);
 		if (head.type === 'outcome' && head.decisionId !== undefined) this.#open.delete(head.decisionId);
 		if (head.type === 'outcome' && record.cause === 'unknown') this.#unknown++;
-		if (head.type === 'gap' && this.#gaps.length < NAMED) this.#gaps.push(`${head.seq}: ${JSON.stringify(record.gap)}`);
+		if (head.type === 'gap' && this.#gaps.length < NAMED) this.#gaps.push({ seq: head.seq, gap: record.gap });
 		if (head.type === 'control' && record.action === 'retention') this.#retention(record.detail);
 		if (head.type === 'checkpoint' && !this.#checkpoint(line)) return false;
 		this.#hash = hash('sha256', line, 'hex');
@@ -230,9 +230,15 @@ class Checker {
 			return this.#wrong('the checkpoint does not hold: its signature or its statement is wrong', this.#seq);
 		}
 		if (checkpoint.signature === 'valid') {
+			const { trust } = this.#o;
 			const reference = this.#reference(checkpoint);
-			if (this.#o.trust === undefined || reference.owner !== undefined) this.#signed = reference;
-			else return this.#wrong('the checkpoint is signed by a key that is not trusted', this.#seq);
+			if (trust !== undefined && reference.owner === undefined) {
+				return this.#wrong(
+					`the checkpoint is signed by a key that is not trusted: ${distrust(trust, checkpoint)}`,
+					this.#seq,
+				);
+			}
+			this.#signed = reference;
 		}
 		return true;
 	}

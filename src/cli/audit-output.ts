@@ -1,3 +1,5 @@
+import { FAILURE, visible } from './terminal.ts';
+
 /** Where the commands write; handed in so that tests can read it. */
 export interface AuditOutput {
 	/** Resolves when more may be written. */
@@ -23,4 +25,34 @@ export function processOutput(): AuditOutput {
 		terminal: stdout.isTTY === true,
 		colour: stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '',
 	};
+}
+
+/** Ends a command that could not do its work, with what to do about it. */
+export function fail(output: AuditOutput, error: unknown, directory: string): void {
+	output.error(`error: ${visible(wordsOf(error, directory))}\n`);
+	process.exitCode = FAILURE;
+}
+
+/** What a folder without any record deserves: Sallyport writes one as soon as it has made the folder. */
+export const noRecords = (directory: string): Error =>
+	new Error(`${directory} holds no records: it is no audit directory, or they were removed`);
+
+function wordsOf(error: unknown, directory: string): string {
+	if (!(error instanceof Error)) return String(error);
+	const { code, path } = error as NodeJS.ErrnoException;
+	const own = path === directory;
+	switch (code) {
+		case 'ENOENT':
+			return own
+				? `there is no folder ${directory}: go to where Sallyport's configuration is, or say --directory`
+				: `there is no file ${path}`;
+		case 'ENOTDIR':
+			return `${path} is no folder`;
+		case 'EISDIR':
+			return 'a folder stands where a file was expected';
+		case 'EACCES':
+			return `${path} may not be read: records are for the user and the group that Sallyport runs as`;
+		default:
+			return error.message;
+	}
 }

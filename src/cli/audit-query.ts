@@ -1,10 +1,11 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type Question, queryDirectory } from '../audit/query.ts';
+import { type Question, queryDirectory, type Row } from '../audit/query.ts';
 import { duration } from '../config/values.ts';
 import { CAUSES } from '../model/cause.ts';
-import type { AuditOutput } from './audit-output.ts';
+import { type AuditOutput, fail, noRecords } from './audit-output.ts';
 import { Show } from './audit-show.ts';
 import { countOf } from './audit-tail.ts';
+import { visible } from './terminal.ts';
 
 interface Options {
 	readonly directory: string;
@@ -22,7 +23,7 @@ interface Options {
 
 export function auditQueryCommand(output: AuditOutput): Command {
 	return new Command('query')
-		.description('find decisions, each with how it ended')
+		.description('find decisions, each with how it ended, and refused connections')
 		.option('--directory <folder>', 'the audit directory', 'var/audit')
 		.option('--agent <id>', 'SPIFFE ID, its last part, or its beginning and *')
 		.option('--target <name>', "an upstream's name, a host, or HOST:PORT")
@@ -31,9 +32,9 @@ export function auditQueryCommand(output: AuditOutput): Command {
 		.option('--until <time>', 'as --since; not included', timeOf)
 		.addOption(new Option('--verdict <verdict>', 'of the decision').choices(['allow', 'ask', 'deny']))
 		.addOption(new Option('--cause <cause>', 'why it was refused, or how it ended').argParser(causeOf))
-		.option('--decision <id>', 'one decision')
+		.option('--decision <id>', 'one decision, by its id or how that begins; shown whole')
 		.option('--limit <count>', 'show the last so many', countOf, 1000)
-		.option('--json', 'print JSON lines {decision, outcome}; the default when piped')
+		.option('--json', 'print JSON lines {decision, outcome} and {session}; the default when piped')
 		.addHelpText(
 			'after',
 			'\nExample:\n  sallyport audit query --agent researcher --time 2026-03-03 --verdict deny\n  sallyport audit query --target crm --since 2h --cause upstream_timeout',
@@ -56,15 +57,26 @@ async function query(options: Options, output: AuditOutput): Promise<void> {
 		...(until === undefined ? {} : { until }),
 	};
 	try {
-		const { rows, more } = await queryDirectory(options.directory, question);
-		const show = new Show(output.colour, true);
+		const { rows, more, records } = await queryDirectory(options.directory, question);
+		if (records === 0) throw noRecords(options.directory);
 		const raw = options.json === true || !output.terminal;
-		for (const row of rows) await output.write(raw ? `${JSON.stringify(row)}\n` : show.row(row));
-		if (more > 0) output.error(`${more} earlier decisions are not shown; --limit shows more\n`);
-		if (!raw && rows.length === 0) output.error('no decision fits\n');
+		if (raw) for (const row of rows) await output.write(`${JSON.stringify(row)}\n`);
+		else await show(rows, output, decision !== undefined);
+		if (more > 0) output.error(`${more} earlier ones are not shown; --limit shows more\n`);
+		if (!raw && rows.length === 0) output.error('nothing fits\n');
 	} catch (error) {
-		output.error(`error: ${error instanceof Error ? error.message : String(error)}\n`);
-		process.exitCode = 1;
+		fail(output, error, options.directory);
+	}
+}
+
+/** `whole`: what the records hold, too. */
+async function show(rows: readonly Row[], output: AuditOutput, whole: boolean): Promise<void> {
+	const lines = new Show(output.colour, true);
+	lines.measure(rows.map(row => ('session' in row ? row.session : row.decision)));
+	for (const row of rows) {
+		await output.write(lines.row(row));
+		if (!whole) continue;
+		for (const record of Object.values(row)) await output.write(visible(`${JSON.stringify(record, null, 2)}\n`));
 	}
 }
 

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { parseRecord } from '../audit/query.ts';
 import { tailDirectory } from '../audit/tail.ts';
-import type { AuditOutput } from './audit-output.ts';
+import { type AuditOutput, fail, noRecords } from './audit-output.ts';
 import { Show } from './audit-show.ts';
 
 interface Options {
@@ -28,6 +28,7 @@ export function countOf(text: string): number {
 }
 
 async function tail(options: Options, output: AuditOutput): Promise<void> {
+	const { directory } = options;
 	const stop = new AbortController();
 	const interrupted = (): void => stop.abort();
 	process.once('SIGINT', interrupted);
@@ -35,18 +36,18 @@ async function tail(options: Options, output: AuditOutput): Promise<void> {
 	const raw = options.json === true || !output.terminal;
 	const show = new Show(output.colour, false);
 	const follow = options.follow === true;
+	let any = options.lines === 0;
 	try {
-		await tailDirectory(options.directory, { last: options.lines, follow, signal: stop.signal }, async lines => {
+		await tailDirectory(directory, { last: options.lines, follow, signal: stop.signal }, async lines => {
+			any = true;
 			if (raw) return output.write(lines.map(line => `${line.toString()}\n`).join(''));
-			const shown = lines.map(line => {
-				const record = parseRecord(line);
-				return record === undefined ? `this is no record: ${line.length} bytes\n` : show.record(record);
-			});
-			return output.write(shown.join(''));
+			const records = lines.map(line => parseRecord(line) ?? { type: 'unreadable', bytes: line.length });
+			show.measure(records);
+			return output.write(records.map(record => show.record(record)).join(''));
 		});
+		if (!any && !follow) throw noRecords(directory);
 	} catch (error) {
-		output.error(`error: ${error instanceof Error ? error.message : String(error)}\n`);
-		process.exitCode = 1;
+		fail(output, error, directory);
 	} finally {
 		process.off('SIGINT', interrupted);
 		process.off('SIGTERM', interrupted);

@@ -4,8 +4,10 @@ import { Command } from 'commander';
 import { type Held, readHeld } from '../audit/held.ts';
 import { readTrust, type Trust } from '../audit/trust.ts';
 import { type CheckpointRef, type Verification, verifyDirectory } from '../audit/verify.ts';
-import type { AuditOutput } from './audit-output.ts';
-import { plain } from './audit-show.ts';
+import { type AuditOutput, fail, noRecords } from './audit-output.ts';
+import { paint } from './audit-show.ts';
+import { gapText, plain } from './audit-words.ts';
+import { FAILURE } from './terminal.ts';
 
 interface Options {
 	readonly directory: string;
@@ -53,13 +55,28 @@ async function verify(options: Options, command: Command, output: AuditOutput): 
 			...(held === undefined ? {} : { held }),
 			...(output.terminal ? { progress: (read, total) => progress(output, read, total) } : {}),
 		});
-		if (options.json === true) await output.write(`${JSON.stringify(result)}\n`);
-		else await output.write(report(result, held, trust));
-		if (result.fault !== undefined) process.exitCode = 1;
+		if (result.records === 0 && result.fault === undefined) throw noRecords(options.directory);
+		if (options.json === true) await output.write(`${JSON.stringify(forPrograms(result))}\n`);
+		else await output.write(report(result, held, trust, output.colour));
+		if (result.fault !== undefined) process.exitCode = FAILURE;
 	} catch (error) {
-		output.error(`error: ${error instanceof Error ? error.message : String(error)}\n`);
-		process.exitCode = 1;
+		fail(output, error, options.directory);
 	}
+}
+
+/** As records are written: `snake_case`. */
+function forPrograms({ openCount, signed, held, ...rest }: Verification): Readonly<Record<string, unknown>> {
+	const reference = (checkpoint: CheckpointRef | undefined): unknown =>
+		checkpoint === undefined
+			? undefined
+			: { seq: checkpoint.seq, time: checkpoint.time, key_id: checkpoint.keyId, owner: checkpoint.owner };
+	return {
+		whole: rest.fault === undefined,
+		...rest,
+		open_count: openCount,
+		signed: reference(signed),
+		held: reference(held),
+	};
 }
 
 function progress(output: AuditOutput, read: number, total: number): void {
@@ -77,21 +94,23 @@ async function filesOf(paths: readonly string[]): Promise<readonly string[]> {
 	return files;
 }
 
-function report(result: Verification, held: Held | undefined, trust: Trust | undefined): string {
+function report(result: Verification, held: Held | undefined, trust: Trust | undefined, colour: boolean): string {
 	const { fault } = result;
 	const lines: string[] = [];
 	if (fault !== undefined) {
-		lines.push(`BROKEN at record ${fault.seq}, ${fault.segment} line ${fault.line}: ${plain(fault.problem)}`);
+		const place = fault.line === 0 ? `the end of ${fault.segment}` : `${fault.segment} line ${fault.line}`;
+		const broken = paint(colour, 'red', 'BROKEN');
+		lines.push(`${broken} at record ${fault.seq}, ${place}: ${plain(fault.problem)}`);
 		if (result.records > 0)
 			lines.push(`read up to there: records ${result.first} to ${result.last} of chain ${result.chain}`);
-	} else if (result.records === 0) lines.push('no records');
-	else {
-		lines.push(`whole: records ${result.first} to ${result.last} of chain ${result.chain}`);
+	} else {
+		const whole = paint(colour, 'green', 'whole');
+		lines.push(`${whole}: records ${result.first} to ${result.last} of chain ${result.chain}`);
 		lines.push(...proofs(result, held, trust));
 	}
 	if (result.retired > 0 && fault === undefined)
 		lines.push(`records 1 to ${result.retired} were deleted for retention, as the chain says`);
-	for (const gap of result.gaps) lines.push(`gap at record ${plain(gap)}`);
+	for (const { seq, gap } of result.gaps) lines.push(`gap at record ${seq}: ${gapText(gap)}`);
 	if (result.unknown > 0) lines.push(`${result.unknown} outcomes are unknown: Sallyport stopped before it saw the end`);
 	if (result.openCount > 0) {
 		lines.push(

@@ -48,7 +48,7 @@ export const REFUSALS = {
 	approval_required: entry(
 		'approval',
 		'The policy wants a person to approve this call first.',
-		'Have it approved, then send exactly the same call again.',
+		'There is no way to approve a call yet; ask the policy author.',
 	),
 	phase_undefined: entry(
 		'denied',
@@ -65,11 +65,7 @@ export const REFUSALS = {
 		'The policy failed, or gave a malformed result.',
 		'The record holds the error; run `sallyport policy check` and `policy test`.',
 	),
-	policy_exhausted: entry(
-		'denied',
-		'The policy needed more work than it is allowed.',
-		'Replace scans over data by look-ups, or raise the limit.',
-	),
+	policy_exhausted: entry('denied', 'Reserved for policy modules whose work is metered: no call ends with it yet.', ''),
 	body_unreadable: entry(
 		'malformed',
 		'The policy reads the body, and the body cannot be given to it whole.',
@@ -129,14 +125,18 @@ export const REFUSALS = {
 	audit_unavailable: entry(
 		'unavailable',
 		'The decision could not be written down.',
-		'Free space in the audit directory or raise `audit.limit`; `sallyport status` shows the error.',
+		'Free space in the audit directory, or raise `audit.limit` or, for one agent, `audit.agent_share`; `sallyport status` shows the error.',
 	),
 	limit_exceeded: entry(
 		'limit',
 		'A limit was passed.',
 		'The detail names the limit; send less, or raise it in the configuration.',
 	),
-	draining: entry('unavailable', 'Sallyport is stopping and takes no new calls.', 'Send the call again in a moment.'),
+	draining: entry(
+		'unavailable',
+		'Sallyport is stopping, or was configured anew: this connection takes no more calls.',
+		'Send the call again on a new connection.',
+	),
 } as const satisfies Record<string, Entry>;
 
 export const OUTCOMES = {
@@ -155,7 +155,11 @@ export const OUTCOMES = {
 	upstream_reset: entry('upstream', 'The upstream broke off in the middle.', 'Look at the log of the upstream.'),
 	agent_aborted: entry('ended', 'The agent closed the connection before the end.', ''),
 	session_expired: entry('ended', 'The session reached its greatest age, or its identity expired.', 'Connect again.'),
-	policy_changed: entry('ended', 'A new policy revision denies this open session.', 'Ask the policy author.'),
+	policy_changed: entry(
+		'ended',
+		'A new policy or configuration would not have opened this session.',
+		'Open it again; if that is refused, ask the policy author.',
+	),
 	unknown: entry(
 		'ended',
 		'Sallyport stopped before it saw the end.',

@@ -43,14 +43,6 @@ export class InputBuilder {
 	}
 }
 
-/** Assembles one input; for callers that do it rarely. */
-export const buildInput = (
-	policy: AgentPolicy,
-	phase: Phase,
-	labels: Readonly<Record<string, string>>,
-	input: CallInput,
-): MaskedText => new InputBuilder(labels).build(policy, phase, input);
-
 const NO_MASKS: readonly Mask[] = Object.freeze([]);
 
 class Plan {
@@ -92,8 +84,16 @@ class Plan {
 		if (this.#listener) text += this.#listenerText(input.conn.listener);
 		if (this.#agent) text += this.#agentText(input.conn.identity);
 		if (this.#target) text += this.#targetText(input.target);
-		if (this.#call !== undefined) text += callText(this.#call, input.call);
 		let masks: Mask[] | undefined;
+		if (this.#call !== undefined) {
+			text += callText(this.#call, input.call);
+			const { digest } = input.call;
+			// It stands last, and who knows most of a body could guess the rest by it.
+			if (digest !== undefined && this.#call.digest) {
+				const end = text.length - 1;
+				masks = [{ pointer: '/input/call/digest', start: end - JSON.stringify(digest).length, end, kind: 'content' }];
+			}
+		}
 		for (const section of input.sections) {
 			if (!this.#readsSection(section.key)) continue;
 			const built = section.build(this.#reads);

@@ -76,9 +76,6 @@ export const isCallPermit = (value: unknown): value is CallPermit => Call.is(val
 
 export const isPermit = (value: unknown): value is AnyPermit => Session.is(value) || Call.is(value);
 
-/** Whether something may still be done under it: a permit of ours whose life lasts. The last check of `dial`. */
-export const isLive = (value: unknown): boolean => isPermit(value) && !value.life.ended;
-
 /**
  * Uses a call's permit for one forward, as the last check before it. Answers which attempt this is: 1, then 2 for
  * the one safe retry; undefined when it is no permit, is spent, or its life has ended.

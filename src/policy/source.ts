@@ -29,7 +29,6 @@ export interface BundleStatus {
 export interface PolicyStatus {
 	/** Undefined until a set was activated. */
 	readonly revision?: string;
-	readonly mode: PolicyConfig['mode'];
 	readonly bundles: readonly BundleStatus[];
 	/** Milliseconds since the epoch. */
 	readonly lastSuccess?: number;
@@ -151,7 +150,6 @@ class Source implements OpenPolicy {
 	status(): PolicyStatus {
 		return {
 			...(this.#current === undefined ? {} : { revision: this.#current.revision }),
-			mode: this.#config.mode,
 			bundles: this.#loaded.map(({ config, bundle, activated }) => ({
 				name: bundle.name,
 				revision: bundle.revision,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { openAudit } from '../../src/audit/audit.ts';
-import { type SpoolIo, spoolIo } from '../../src/audit/spool.ts';
+import { type SpoolIo, spoolIo } from '../../src/audit/io.ts';
 import { verifyDirectory } from '../../src/audit/verify.ts';
 import { configOf, decision, denied, depsOf, linesOf, opened, recorded, temporary } from './fixture.ts';
 

@@ -61,9 +61,13 @@ async function run(args: readonly string[], terminal = false, colour = false): P
 }
 
 interface Printed extends ShownRecord {
-	readonly decision: ShownRecord;
+	readonly decision?: ShownRecord;
 	readonly outcome?: ShownRecord;
-	readonly openCount?: number;
+	readonly session?: ShownRecord;
+	readonly whole?: boolean;
+	readonly open_count?: number;
+	readonly signed?: { readonly key_id: string };
+	readonly gaps?: readonly unknown[];
 	readonly fault?: unknown;
 }
 
@@ -112,20 +116,34 @@ test('query: by time, verdict, cause, agent, target and decision, joined with ou
 	const ask = async (...args: string[]): Promise<string[]> => {
 		const ran = await run(['query', '--directory', directory, ...args]);
 		assert.equal(ran.status, 0, ran.errors);
-		return lines(ran.text).map(({ decision: { decision_id }, outcome }) => `${decision_id} ${outcome?.cause ?? '-'}`);
+		return lines(ran.text).map(({ decision, outcome, session }) =>
+			session === undefined ? `${decision?.decision_id} ${outcome?.cause ?? '-'}` : `session ${session.cause}`,
+		);
 	};
-	assert.equal((await ask()).length, 12);
+	assert.equal((await ask()).length, 15);
 	assert.deepEqual(await ask('--time', '2026-03-04'), [
 		'day1-0 completed',
 		'day1-1 upstream_timeout',
 		'day1-2 -',
 		'day1-3 -',
+		'session identity_missing',
 	]);
-	assert.deepEqual(await ask('--verdict', 'deny'), ['day0-3 -', 'day1-3 -', 'day2-3 -']);
+	assert.deepEqual(await ask('--verdict', 'deny', '--until', '2026-03-05'), [
+		'day0-3 -',
+		'session identity_missing',
+		'day1-3 -',
+		'session identity_missing',
+	]);
+	assert.equal((await ask('--verdict', 'allow')).length, 9);
+	assert.deepEqual(await ask('--cause', 'identity_missing', '--time', '2026-03-04'), ['session identity_missing']);
+	assert.deepEqual(await ask('--cause', 'identity_missing', '--agent', 'researcher'), []);
+	assert.deepEqual(await ask('--cause', 'identity_missing', '--target', 'crm'), []);
 	assert.deepEqual(await ask('--cause', 'upstream_timeout', '--limit', '1'), ['day2-1 upstream_timeout']);
 	assert.deepEqual(await ask('--cause', 'no_rule', '--until', '2026-03-04'), ['day0-3 -']);
-	assert.deepEqual(await ask('--since', '2026-03-05T10:00:10Z'), ['day2-2 -', 'day2-3 -']);
+	assert.deepEqual(await ask('--since', '2026-03-05T10:00:10Z', '--verdict', 'allow'), ['day2-2 -']);
 	assert.deepEqual(await ask('--decision', 'day1-1'), ['day1-1 upstream_timeout']);
+	assert.equal((await ask('--decision', 'day1-')).length, 4);
+	assert.equal((await ask('--decision', 'y1-1')).length, 0);
 	assert.equal((await ask('--agent', 'researcher')).length, 12);
 	assert.equal((await ask('--agent', 'spiffe://example.org/agents/*')).length, 12);
 	assert.equal((await ask('--agent', 'search')).length, 0);
@@ -134,24 +152,60 @@ test('query: by time, verdict, cause, agent, target and decision, joined with ou
 	assert.equal((await ask('--target', 'crm.internal:444')).length, 0);
 	const limited = await run(['query', '--directory', directory, '--limit', '2']);
 	assert.deepEqual(
-		lines(limited.text).map(row => row.decision.decision_id),
-		['day2-2', 'day2-3'],
+		lines(limited.text).map(({ decision, session }) => decision?.decision_id ?? session?.cause),
+		['day2-3', 'identity_missing'],
 	);
-	assert.match(limited.errors, /10 earlier decisions are not shown/);
+	assert.match(limited.errors, /^13 earlier ones are not shown; --limit shows more$/m);
 });
 
-test('query: readable on a terminal; wrong usage is status 2, a missing folder 1', async t => {
+test('query: readable on a terminal, in columns; one decision is shown whole', async t => {
 	const directory = await week(t);
-	const { text } = await run(['query', '--directory', directory, '--limit', '4'], true);
-	assert.equal(
-		text.split('\n')[0],
-		'2026-03-05 10:00:08.000Z  allow    researcher  GET /contacts → crm  completed · 200 · 12.5 ms',
-	);
-	assert.match(text, /deny {5}researcher {2}GET \/contacts → crm {2}no_rule/);
+	const { text } = await run(['query', '--directory', directory, '--limit', '5'], true);
+	assert.deepEqual(text.split('\n'), [
+		'2026-03-05 10:00:08.000Z  allow    researcher  GET /contacts → crm  completed · 200 · 12.5 ms  day2-0',
+		'2026-03-05 10:00:09.000Z  allow    researcher  GET /contacts → crm  upstream_timeout · 200 · 12.5 ms  day2-1',
+		'2026-03-05 10:00:10.000Z  allow    researcher  GET /contacts → crm  day2-2',
+		'2026-03-05 10:00:11.000Z  deny     researcher  GET /contacts → crm  no_rule  day2-3',
+		'2026-03-05 10:00:12.000Z  refuse   127.0.0.1   connection → egress  identity_missing · no certificate',
+		'',
+	]);
+	const one = await run(['query', '--directory', directory, '--decision', 'day1-1'], true);
+	assert.match(one.text, /\n {2}"cause": "upstream_timeout",\n/);
+	assert.match(one.text, /\n {4}"resource": "\/contacts",\n/);
+	const none = await run(['query', '--directory', directory, '--agent', 'nobody'], true);
+	assert.deepEqual([none.text, none.errors, none.status], ['', 'nothing fits\n', 0]);
+});
+
+test("the caller's mistakes are status 2; what cannot be read is status 1, in words that help", async t => {
+	const directory = await week(t);
 	assert.equal((await run(['query', '--cause', 'nonsense'])).status, 2);
 	assert.equal((await run(['query', '--time', 'tuesday'])).status, 2);
 	assert.equal((await run(['query', '--verdict', 'maybe'])).status, 2);
-	assert.equal((await run(['query', '--directory', join(directory, 'missing')])).status, 1);
+	assert.equal((await run(['tail', '-n', 'many'])).status, 2);
+	const missing = join(directory, 'missing');
+	const file = join(directory, (await segmentsOf(directory))[0] ?? '');
+	const empty = await temporary(t);
+	for (const command of ['tail', 'query', 'verify']) {
+		for (const [where, said] of [
+			[missing, /^error: there is no folder .*missing: go to .*--directory\n$/],
+			[file, /^error: .* is no folder\n$/],
+			[empty, /^error: .* holds no records: it is no audit directory, or they were removed\n$/],
+		] as const) {
+			const ran = await run([command, '--directory', where]);
+			assert.equal(ran.status, 1, `${command} ${where}`);
+			assert.match(ran.errors, said);
+			assert.equal(ran.text, '');
+		}
+	}
+	for (const [option, said] of [
+		['--against', /^error: there is no file .*missing\n$/],
+		['--trust-bundle', /^error: there is no file .*missing\n$/],
+		['--key', /^error: there is no file .*missing\n$/],
+	] as const) {
+		const ran = await run(['verify', '--directory', directory, option, missing]);
+		assert.equal(ran.status, 1);
+		assert.match(ran.errors, said);
+	}
 });
 
 test('tail: the last records as they are when piped, readable on a terminal', async t => {
@@ -162,14 +216,20 @@ test('tail: the last records as they are when piped, readable on a terminal', as
 	assert.equal((await run(['tail', '--directory', directory, '-n', '0'])).text, '');
 	assert.deepEqual((await run(['tail', '--directory', directory, '-n', '9999'])).text.split('\n').slice(0, -1), all);
 	const { text } = await run(['tail', '--directory', directory, '-n', '9'], true);
-	assert.match(text, /^10:00:09\.000 {2}allow {4}researcher {2}GET \/contacts → crm$/m);
-	assert.match(
-		text,
-		/^10:00:10\.000 {2}done {5}researcher {2}GET \/contacts → crm · upstream_timeout · 200 · 12.5 ms$/m,
-	);
-	assert.match(text, /^10:00:12\.000 {2}refuse {3}egress from 127\.0\.0\.1: identity_missing, no certificate$/m);
-	assert.match(text, /control {2}reload by uid:0/);
-	assert.match(text, /checkpoint up to record \d+, signed/);
+	assert.deepEqual(text.split('\n'), [
+		'2026-03-05 UTC',
+		'10:00:08.000  allow    researcher  GET /contacts → crm',
+		'10:00:09.000  done     researcher  GET /contacts → crm  completed · 200 · 12.5 ms',
+		'10:00:09.000  allow    researcher  GET /contacts → crm',
+		'10:00:10.000  failed   researcher  GET /contacts → crm  upstream_timeout · 200 · 12.5 ms',
+		'10:00:10.000  allow    researcher  GET /contacts → crm',
+		'10:00:11.000  deny     researcher  GET /contacts → crm  no_rule',
+		'10:00:12.000  refuse   127.0.0.1   connection → egress  identity_missing · no certificate',
+		'10:00:12.000  control  uid:0       reload',
+		'2026-03-06 UTC',
+		'10:00:12.000  check    checkpoint up to record 27, signed',
+		'',
+	]);
 	assert.ok((await run(['tail', '--directory', directory, '-n', '9'], true, true)).text.includes('\u001b[32mallow'));
 	assert.ok(!text.includes('\u001b'));
 });
@@ -203,6 +263,31 @@ test('tail -f goes on over the end of a segment', async t => {
 		lines(text).map(({ seq }) => seq),
 		[2, 3, 4, 5],
 	);
+});
+
+test('what is missing is said in words, by tail and by verify', async t => {
+	const directory = await temporary(t);
+	const held: Held = { now: START };
+	const config = configOf(directory, { limit: 64 * 1024, agent_share: 0.5 });
+	const first = await openAudit(config, depsOf({}, held));
+	for (let i = 0; i < 100; i++) await recorded(first, denied(`d${i}`));
+	held.now += 60_000;
+	await first.close();
+	const segment = (await segmentsOf(directory)).at(-1) ?? '';
+	await appendFile(join(directory, segment), '{"type":');
+	const second = await openAudit(config, depsOf({}, held));
+	await second.close();
+	const share =
+		/records of spiffe:\/\/example\.org\/agents\/researcher could not be written \(agent_share\) from 2026-\S+ to 2026-\S+: lost \d+ of type decision, calls denied/;
+	const torn = new RegExp(`after a crash 8 bytes of no whole record were cut off ${segment} at \\d+`);
+	const tail = await run(['tail', '--directory', directory, '-n', '200'], true);
+	const verify = await run(['verify', '--directory', directory]);
+	assert.equal(verify.status, 0);
+	for (const { text } of [tail, verify]) {
+		assert.match(text, share);
+		assert.match(text, torn);
+	}
+	assert.match(verify.text, /^gap at record \d+: after a crash/m);
 });
 
 test('what agents wrote cannot act on the terminal', async t => {
@@ -243,7 +328,11 @@ test('verify: says what is proven by what, status 0; names the first broken line
 
 	const json = lines((await run(['verify', '--directory', directory, '--json'])).text)[0];
 	assert.equal(json?.fault, undefined);
-	assert.equal(json?.openCount, 3);
+	assert.equal(json?.whole, true);
+	assert.equal(json?.open_count, 3);
+	assert.match(json?.signed?.key_id ?? '', /^[0-9a-f]{64}$/);
+	assert.deepEqual(json?.gaps, []);
+	assert.ok((await run(['verify', '--directory', directory], true, true)).text.startsWith('\u001b[32mwhole'));
 
 	const name = (await segmentsOf(directory))[1] ?? '';
 	const path = join(directory, name);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openAudit } from '../../src/audit/audit.ts';
-import { type SpoolIo, spoolIo } from '../../src/audit/spool.ts';
+import { type SpoolIo, spoolIo } from '../../src/audit/io.ts';
 import { verifyDirectory } from '../../src/audit/verify.ts';
-import { configOf, decision, depsOf, opened, recorded, recordsOf, temporary } from './fixture.ts';
+import { configOf, decision, depsOf, type Held, opened, recorded, recordsOf, START, temporary } from './fixture.ts';
 
 interface Disk {
 	readonly io: SpoolIo;
@@ -118,6 +118,37 @@ test('what is kept during an outage is bounded, and counted beyond that', async 
 	const lost = records.find(({ type }) => type === 'gap')?.gap?.lost?.outcome;
 	assert.equal(kept, 16_384);
 	assert.equal(kept + (lost ?? 0), 34_000);
+	assert.equal((await verifyDirectory(directory)).fault, undefined);
+});
+
+test('what must not be lost of a write that failed comes later as it was; a call that it opened is not open', async t => {
+	const directory = await temporary(t);
+	const held = disk();
+	const clock: Held = { now: START };
+	const audit = await opened(t, configOf(directory), depsOf({ io: held.io }, clock));
+	assert.equal(await recorded(audit, decision('before')), undefined);
+	held.room = 300;
+	clock.now += 1234;
+	const lost = recorded(audit, decision('lost'));
+	audit.outcome({ decisionId: 'before', cause: 'upstream_reset', durationMs: 5, error: 'say "é\\" \u0000\n' });
+	audit.control({ action: 'reload', operator: 'uid:1', detail: { instance: 'x","instance":"sallyport-1"' } });
+	assert.equal(audit.status().open, 1);
+	assert.equal(await lost, 'audit_unavailable');
+	assert.equal(audit.status().open, 0);
+	assert.deepEqual(audit.status().lost, { decision: 1 });
+
+	held.room = Number.POSITIVE_INFINITY;
+	clock.now += 60_000;
+	await audit.maintain();
+	const records = (await recordsOf(directory)).filter(({ type }) => type !== 'checkpoint');
+	assert.deepEqual(
+		records.map(({ type, decision_id, action }) => `${type} ${decision_id ?? action ?? ''}`.trim()),
+		['control chain', 'decision before', 'gap', 'outcome before', 'control reload'],
+	);
+	const [, , , outcome, control] = records;
+	assert.deepEqual(outcome?.error, { code: 'upstream_reset', message: 'say "é\\" \u0000\n' });
+	assert.deepEqual(control?.detail, { instance: 'x","instance":"sallyport-1"' });
+	for (const record of [outcome, control]) assert.equal(record?.timestamp, '2026-03-03T10:00:01.234Z');
 	assert.equal((await verifyDirectory(directory)).fault, undefined);
 });
 

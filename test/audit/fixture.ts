@@ -22,6 +22,7 @@ export const configOf = (directory: string, more: Partial<AuditConfig> = {}): Au
 	on_failure: 'deny',
 	durability: 'write',
 	limit: 64 * 1024 * 1024,
+	agent_share: 1,
 	retain: 30 * 86_400_000,
 	segment: { size: 8 * 1024 * 1024, age: 86_400_000 },
 	checkpoint: 60_000,
@@ -146,6 +147,7 @@ export interface ShownRecord {
 	readonly gap?: {
 		readonly reason: string;
 		readonly error?: string;
+		readonly agent?: string;
 		readonly calls?: string;
 		readonly lost?: Readonly<Record<string, number>>;
 		readonly bytes?: number;

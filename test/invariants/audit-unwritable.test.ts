@@ -15,7 +15,7 @@ test('when the records are full, calls are refused with audit_unavailable, readi
 	const sallyport = await startSallyport(t, workspace, {
 		config: {
 			upstreams: { crm: { address: upstream.address, hosts: ['crm.internal'], protocol: 'http' } },
-			audit: { limit: LIMIT, segment: { size: '64KiB' } },
+			audit: { limit: LIMIT, agent_share: 1, segment: { size: '64KiB' } },
 		},
 	});
 	const proxy = throughProxy(workspace, sallyport.address('egress'), workspace.agent('a'));

@@ -6,15 +6,7 @@ import { Life } from '../../src/model/life.ts';
 import { target } from '../../src/model/target.ts';
 import type { Verdict } from '../../src/model/verdict.ts';
 import { Admission, type Candidate } from '../../src/policy/admit.ts';
-import {
-	grantCall,
-	grantSession,
-	isCallPermit,
-	isLive,
-	isPermit,
-	isSessionPermit,
-	spend,
-} from '../../src/policy/permit.ts';
+import { grantCall, grantSession, isCallPermit, isPermit, isSessionPermit, spend } from '../../src/policy/permit.ts';
 
 const AGENT = {
 	id: 'spiffe://example.org/agents/a',
@@ -145,13 +137,12 @@ test('a call permit is spent on its first forward; one retry is attempt 2', () =
 	const ended = grantCall({ decisionId: 'd', conn: conn(), target: CRM, life: new Life() });
 	ended.life.end('revoked');
 	assert.equal(spend(ended), undefined);
-	assert.equal(isLive(ended), false);
 });
 
 test('what only looks like a permit is none', () => {
 	const fields = { decisionId: 'd', conn: conn(), target: CRM, life: new Life() };
 	const real = grantSession(fields);
-	assert.equal(isLive(real), true);
+	assert.equal(isPermit(real), true);
 	for (const forged of [
 		{ ...real, kind: 'session' },
 		Object.create(real),
@@ -163,7 +154,6 @@ test('what only looks like a permit is none', () => {
 		'permit',
 	]) {
 		assert.equal(isPermit(forged), false);
-		assert.equal(isLive(forged), false);
 		assert.equal(spend(forged), undefined);
 	}
 	assert.throws(

@@ -6,7 +6,7 @@ import { Life } from '../../src/model/life.ts';
 import type { AgentPolicy } from '../../src/model/ports.ts';
 import { target } from '../../src/model/target.ts';
 import { sampleInput } from '../../src/policy/check.ts';
-import { buildInput, type CallInput, InputBuilder } from '../../src/policy/input.ts';
+import { type CallInput, InputBuilder } from '../../src/policy/input.ts';
 import { EVERYTHING, mustRefuseUnreadable, readsOf } from '../../src/policy/reads.ts';
 import { undefinedPhase } from '../../src/policy/verdict.ts';
 
@@ -42,7 +42,7 @@ const call = (fields: Partial<CallInput> = {}): CallInput => ({
 });
 
 const built = (policy: AgentPolicy, input = call(), phase: Phase = 'request'): unknown =>
-	JSON.parse(buildInput(policy, phase, { cluster: 'dev' }, input).text);
+	JSON.parse(new InputBuilder({ cluster: 'dev' }).build(policy, phase, input).text);
 
 test('everything is there when nobody knows what is read', () => {
 	assert.deepEqual(
@@ -143,10 +143,9 @@ for (const paths of [['time', 'http'], ['phase', 'http'], ['http'], ['agent.path
 			end: before.length + secret.length,
 			kind: 'secret',
 		} as const;
-		const { text: whole, masks } = buildInput(
+		const { text: whole, masks } = new InputBuilder({}).build(
 			reading(...paths),
 			'request',
-			{},
 			call({
 				sections: [
 					section('http', text, [mask]),
@@ -157,6 +156,17 @@ for (const paths of [['time', 'http'], ['phase', 'http'], ['http'], ['agent.path
 		assert.equal(masks.length, paths.includes('mcp') ? 2 : 1);
 		for (const { start, end } of masks) assert.equal(whole.slice(start, end), secret);
 		assert.doesNotThrow(() => JSON.parse(whole));
+	});
+}
+
+for (const paths of [['call'], ['call.digest'], ['time', 'call.digest', 'call.effect'], ['listener', 'call', 'http']]) {
+	test(`the digest of a call is masked where it is read: ${paths.join(', ')}`, () => {
+		const sections = [section('http', '{"method":"GET"}')];
+		const { text, masks } = new InputBuilder({}).build(reading(...paths), 'request', call({ sections }));
+		assert.deepEqual(
+			masks.map(({ pointer, start, end, kind }) => [pointer, text.slice(start, end), kind]),
+			[['/input/call/digest', '"d"', 'content']],
+		);
 	});
 }
 

@@ -1,9 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditDeps } from '../contract.ts';
+import { codeOf } from '../io.ts';
 import { type LineHead, LONGEST_LINE, lineHead } from '../reader.ts';
 import type { Segment } from '../segment.ts';
-import { codeOf } from '../spool.ts';
 import type { Position, Positions } from './positions.ts';
 import type { Delivery, SinkMade, SinkStatus, Source } from './sink.ts';
 

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { hostPortText } from '../../formats/host-port.ts';
 import type { CallFacts, Effect } from '../../model/call.ts';
 
 /** One line of an upstream's `effects`; the first that matches wins. */
@@ -63,6 +64,6 @@ export function httpCall(
 export const tunnelCall = (host: string, port: number): CallFacts => ({
 	protocol: 'tunnel',
 	operation: 'connect',
-	resource: `${host.includes(':') ? `[${host}]` : host}:${port}`,
+	resource: hostPortText(host, port),
 	effect: 'unknown',
 });

@@ -27,16 +27,23 @@ const BY_LIMIT: Readonly<Record<string, number>> = {
 	'limits.header_bytes': 431,
 };
 
-function statusOf(cause: Cause, challenge: boolean, detail: string | undefined): number {
+/**
+ * Where a token would be taken, and none was shown: a client of a proxy is asked for one with 407 and shows it in
+ * Proxy-Authorization, a client of what it takes for the server itself with 401 (RFC 9110 §15.5.2, §15.5.8).
+ */
+export type Challenge = false | 'proxy' | 'origin';
+
+function statusOf(cause: Cause, challenge: Challenge, detail: string | undefined): number {
 	if (cause === 'limit_exceeded') return BY_LIMIT[detail ?? ''] ?? STATUS.limit;
 	if (cause === 'upstream_timeout') return 504;
 	if (cause === 'body_unreadable') return 403;
-	if (challenge && cause === 'identity_missing') return 407;
+	if (challenge !== false && cause === 'identity_missing') return challenge === 'proxy' ? 407 : 401;
 	return STATUS[familyOf(cause)];
 }
 
 const PHRASE: Readonly<Record<number, string>> = {
 	400: 'Bad Request',
+	401: 'Unauthorized',
 	403: 'Forbidden',
 	407: 'Proxy Authentication Required',
 	408: 'Request Timeout',
@@ -48,14 +55,16 @@ const PHRASE: Readonly<Record<number, string>> = {
 	504: 'Gateway Timeout',
 };
 
+/** Bearer is taken too; clients that answer a challenge know how by Basic (RFC 7617 §2). */
+const ASK = 'Basic realm="sallyport"';
+
 /** A refusal as problem details (RFC 9457). Only `msg` and `code` of reasons reach the agent. */
 export function httpRefusal(
 	cause: Cause,
 	decisionId: string | undefined,
 	reasons: readonly Reason[],
 	detail: string | undefined,
-	/** A token would be taken here: say so with 407 (RFC 9110 §15.5.8). */
-	challenge: boolean,
+	challenge: Challenge,
 ): HttpRefusal {
 	const status = statusOf(cause, challenge, detail);
 	const body = JSON.stringify({
@@ -77,7 +86,8 @@ export function httpRefusal(
 		'no-store',
 	];
 	if (decisionId !== undefined) headers.push('sallyport-decision-id', decisionId);
-	if (status === 407) headers.push('proxy-authenticate', 'Basic realm="sallyport"');
+	if (status === 407) headers.push('proxy-authenticate', ASK);
+	if (status === 401) headers.push('www-authenticate', ASK);
 	const phrase = PHRASE[status] ?? 'Error';
 	return { status, reason: decisionId === undefined ? phrase : `${phrase} ${cause} ${decisionId}`, headers, body };
 }
