@@ -13,6 +13,8 @@ interface Locked {
 }
 
 const NODE = /^node_modules\/node-linux-/;
+/** Types, which a dependency asks for and only compilers read. */
+const TYPES = /(^|\/)node_modules\/(@types\/|undici-types$)/;
 /** Where the image keeps the tree: a script's first line must name its interpreter by an absolute path. */
 const HOME = '/opt/sallyport';
 /** Read by compilers, editors and people, never by Node. Folders at the top of a package only: deeper ones may be code. */
@@ -63,7 +65,7 @@ for (const [path, { dev, devOptional }] of Object.entries(
 	read('package-lock.json')['packages'] as Record<string, Locked>,
 )) {
 	// Packages for other systems are in the lock file and not on the disk.
-	if (path === '' || dev === true || devOptional === true || !existsSync(path)) continue;
+	if (path === '' || dev === true || devOptional === true || TYPES.test(path) || !existsSync(path)) continue;
 	if (NODE.test(path)) copyNode(path, join(out, 'bin'));
 	else copyPackage(path, join(out, path));
 }

@@ -1,4 +1,4 @@
-import { KEY_USAGE, OID } from '../formats/der-certificate.ts';
+import { isCritical, KEY_USAGE, OID } from '../formats/der-certificate.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import type { SpiffeId } from '../model/agent.ts';
 import { type Refused, refused } from '../model/cause.ts';
@@ -95,13 +95,16 @@ function leafProblem({ facts }: Certificate): string | undefined {
 	const unknown = facts.extensions.find(({ oid, critical }) => critical && !UNDERSTOOD_IN_LEAF.has(oid));
 	if (unknown !== undefined) return `its critical extension ${unknown.oid} is not understood`;
 	if (facts.basicConstraints?.ca === true) return 'it is a CA certificate (basicConstraints cA)';
+	if (facts.basicConstraints?.pathLength !== undefined) return 'it has a path length, but is no CA';
+	// X509-SVID.md §3.1, RFC 5280 §4.1.2.6.
+	if (facts.subjectEmpty && !isCritical(facts, OID.subjectAltName))
+		return 'it has no subject, and its names are not critical';
 	const usage = facts.keyUsage;
 	if (usage === undefined) return 'it has no key usage';
 	if (usage.has(KEY_USAGE.keyCertSign)) return 'its key usage has keyCertSign';
 	if (usage.has(KEY_USAGE.cRLSign)) return 'its key usage has cRLSign';
 	if (!usage.has(KEY_USAGE.digitalSignature)) return 'its key usage has no digitalSignature';
-	if (!facts.extensions.some(({ oid, critical }) => oid === OID.keyUsage && critical))
-		return 'its key usage is not critical';
+	if (!isCritical(facts, OID.keyUsage)) return 'its key usage is not critical';
 	const purposes = facts.extendedKeyUsage;
 	if (purposes !== undefined) {
 		if (!purposes.includes(OID.clientAuth)) return 'its extended key usage has no clientAuth';

@@ -27,12 +27,14 @@ export class ServerTls {
 	/** Ticket keys are derived from it: one per process, so that no ticket outlives it. */
 	readonly #secret = randomBytes(32);
 
-	/** For `tls.createServer` and, after a change of the SVID, `server.setSecureContext`. */
-	contextOptions(svid: Svid, listener: string): SecureContextOptions & Pick<TlsOptions, 'ticketKeys'> {
+	/**
+	 * For `tls.createServer` and, after a change of the SVID, `server.setSecureContext`. Without an SVID there is no
+	 * certificate, no CA, and no ticket that could be good: no handshake comes to an end.
+	 */
+	contextOptions(svid: Svid | undefined, listener: string): SecureContextOptions & Pick<TlsOptions, 'ticketKeys'> {
 		return {
-			cert: svid.certificate,
-			key: svid.key,
-			ca: caPem(svid.trustBundles),
+			...(svid === undefined ? {} : { cert: svid.certificate, key: svid.key }),
+			ca: svid === undefined ? [] : caPem(svid.trustBundles),
 			allowPartialTrustChain: true,
 			minVersion: 'TLSv1.2',
 			ciphers: CIPHERS,
@@ -40,11 +42,11 @@ export class ServerTls {
 			secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
 			sessionIdContext: `sallyport ${listener}`.slice(0, 32),
 			sessionTimeout: SESSION_TIMEOUT,
-			ticketKeys: this.#ticketKeys(listener, svid.trustRevision),
+			ticketKeys: svid === undefined ? randomBytes(48) : this.#ticketKeys(listener, svid.trustRevision),
 		};
 	}
 
-	serverOptions(svid: Svid, listener: string): TlsOptions {
+	serverOptions(svid: Svid | undefined, listener: string): TlsOptions {
 		return { ...this.contextOptions(svid, listener), requestCert: true, rejectUnauthorized: false };
 	}
 

@@ -1,4 +1,5 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
+import { splitDer, TAG } from '../formats/der.ts';
 import { type CertificateFacts, readCertificate } from '../formats/der-certificate.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 
@@ -16,6 +17,9 @@ export interface TrustBundle {
 	readonly revision: string;
 }
 
+/** Public keys by which JWT-SVIDs of one trust domain are judged, by key id (JWT-SVID.md §6). */
+export type JwtAuthorities = ReadonlyMap<string, KeyObject>;
+
 /** By trust domain. A domain without an entry is not trusted. */
 export type TrustBundles = ReadonlyMap<string, TrustBundle>;
 
@@ -30,10 +34,17 @@ const PEM = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
 export function openCertificate(der: Buffer): Certificate | Broken {
 	const facts = readCertificate(der);
 	if ('broken' in facts) return facts;
+	let x509: X509Certificate;
 	try {
-		return { facts, x509: new X509Certificate(der) };
+		x509 = new X509Certificate(der);
 	} catch {
 		return { broken: 'OpenSSL cannot read it' };
+	}
+	try {
+		// Read now, once: on a key that it does not know it throws, and whoever judges asks for it in the middle.
+		return x509.publicKey === undefined ? { broken: 'its key cannot be read' } : { facts, x509 };
+	} catch {
+		return { broken: 'its key cannot be read' };
 	}
 }
 
@@ -51,6 +62,19 @@ export function readPemCertificates(pem: string): Certificate[] | Broken {
 		} catch {
 			return { broken: `certificate ${index + 1} cannot be read` };
 		}
+		const certificate = openCertificate(der);
+		if ('broken' in certificate) return { broken: `certificate ${index + 1}: ${certificate.broken}` };
+		certificates.push(certificate);
+	}
+	return certificates;
+}
+
+/** Certificates that stand one after the other in DER, as the Workload API gives them; there may be none. */
+export function readDerCertificates(bytes: Buffer): Certificate[] | Broken {
+	const elements = splitDer(bytes, TAG.sequence, MAX_CERTIFICATES);
+	if ('broken' in elements) return elements;
+	const certificates: Certificate[] = [];
+	for (const [index, der] of elements.entries()) {
 		const certificate = openCertificate(der);
 		if ('broken' in certificate) return { broken: `certificate ${index + 1}: ${certificate.broken}` };
 		certificates.push(certificate);

@@ -44,7 +44,7 @@ async function open(t: TestContext, at: string, trustDomain = 'example.org'): Pr
 	let count = 0;
 	const files = { certificate: join(at, 'tls.crt'), key: join(at, 'tls.key'), trust_bundle: join(at, 'ca.crt') };
 	const source = await openIdentity(
-		{ trust_domain: trustDomain, svid: { files }, clock_skew: 0 },
+		{ trust_domain: trustDomain, svid: { files }, trust_bundles: {}, clock_skew: 0 },
 		{
 			clock: { now: () => NOW },
 			report: reload => {
@@ -73,9 +73,9 @@ test('what is there at the start is taken, and says what it is', async t => {
 	await write(at, own());
 	const { source } = await open(t, at);
 	const svid = source.current();
-	assert.equal(svid.spiffeId.id, 'spiffe://example.org/sallyport');
-	assert.equal(svid.notAfter, Math.floor((NOW + HOUR) / 1000) * 1000);
-	assert.deepEqual([...svid.trustBundles.keys()], ['example.org']);
+	assert.equal(svid?.spiffeId.id, 'spiffe://example.org/sallyport');
+	assert.equal(svid?.notAfter, Math.floor((NOW + HOUR) / 1000) * 1000);
+	assert.deepEqual([...(svid?.trustBundles.keys() ?? [])], ['example.org']);
 	assert.equal(source.lastReload(), undefined);
 });
 
@@ -111,16 +111,16 @@ test('files that are written anew are taken, once both are there', async t => {
 	const { source, next } = await open(t, at);
 	const before = source.current();
 	const changes: string[] = [];
-	source.onChange(svid => changes.push(svid.serial));
+	source.onChange(svid => changes.push(svid?.serial ?? ''));
 	const renewed = own();
 	await write(at, renewed);
 	let reload = await next();
 	// The watch may have looked in the middle; it then looks again.
 	while (!reload.taken) reload = await next();
-	assert.notEqual(source.current().serial, before.serial);
-	assert.deepEqual(changes, [source.current().serial]);
-	assert.notEqual(source.current().revision, before.revision);
-	assert.equal(source.current().trustRevision, before.trustRevision);
+	assert.notEqual(source.current()?.serial, before?.serial);
+	assert.deepEqual(changes, [source.current()?.serial]);
+	assert.notEqual(source.current()?.revision, before?.revision);
+	assert.equal(source.current()?.trustRevision, before?.trustRevision);
 });
 
 test('a broken pair keeps the old one, is reported once, and a good one after it is taken', async t => {
@@ -142,7 +142,7 @@ test('a broken pair keeps the old one, is reported once, and a good one after it
 	await write(at, own());
 	let mended = await next();
 	while (!mended.taken) mended = await next();
-	assert.notEqual(source.current().serial, before.serial);
+	assert.notEqual(source.current()?.serial, before?.serial);
 	assert.equal(source.lastReload()?.taken, true);
 });
 
@@ -177,7 +177,7 @@ test('Kubernetes: files are links through ..data, which is swapped', async t => 
 		await rename(join(at, '..next'), join(at, '..data'));
 		assert.equal((await next()).taken, true);
 	}
-	assert.notEqual(source.current().serial, before.serial);
+	assert.notEqual(source.current()?.serial, before?.serial);
 });
 
 test('links whose target changes in another folder are seen', async t => {
@@ -191,7 +191,7 @@ test('links whose target changes in another folder are seen', async t => {
 	await write(join(at, 'real'), own());
 	let reload = await next();
 	while (!reload.taken) reload = await next();
-	assert.notEqual(source.current().serial, before.serial);
+	assert.notEqual(source.current()?.serial, before?.serial);
 });
 
 test('what no watch hears of is found by the poll: a link further up', async t => {
@@ -206,7 +206,7 @@ test('what no watch hears of is found by the poll: a link further up', async t =
 	await symlink('b', join(at, 'next'));
 	await rename(join(at, 'next'), join(at, 'link'));
 	assert.equal((await next()).taken, true);
-	assert.notEqual(source.current().serial, before.serial);
+	assert.notEqual(source.current()?.serial, before?.serial);
 });
 
 test('a listener that cannot take a change keeps no other from it', async t => {
@@ -248,15 +248,15 @@ test('a TLS server shows the new certificate, and open connections go on', async
 	const first = connect(options);
 	await once(first, 'secureConnect');
 	const old = first.getPeerX509Certificate()?.serialNumber;
-	assert.equal(old, source.current().serial);
+	assert.equal(old, source.current()?.serial);
 
 	await write(at, own());
 	let reload = await next();
 	while (!reload.taken) reload = await next();
 	const second = connect(options);
 	await once(second, 'secureConnect');
-	assert.equal(second.getPeerX509Certificate()?.serialNumber, source.current().serial);
-	assert.notEqual(source.current().serial, old);
+	assert.equal(second.getPeerX509Certificate()?.serialNumber, source.current()?.serial);
+	assert.notEqual(source.current()?.serial, old);
 	first.write('still here');
 	assert.equal(String((await once(first, 'data'))[0]), 'still here');
 	first.destroy();

@@ -67,7 +67,7 @@ test('a leaf that was changed after it was signed is refused', () => {
 
 test('a leaf cannot issue', () => {
 	const agent = leaf(root, {}, { subject: [['CN', 'agent']] });
-	refusedWith(/not issued by a CA/, 'identity_invalid', leaf(agent), agent);
+	refusedWith(/it is not a CA/, 'identity_invalid', leaf(agent), agent);
 	// Even with the key usage of a CA, without cA it is none.
 	const half = ca('half', { basicConstraints: basicConstraints(false) }, { issuer: root });
 	refusedWith(/not a CA|not issued by a CA/, 'identity_invalid', leaf(half), half);

@@ -1,0 +1,20 @@
+import { open } from 'node:fs/promises';
+import type { Broken } from './trust.ts';
+
+/** Greatest size of a file with certificates or keys. */
+const MAX_FILE = 1024 * 1024;
+
+/** A file's bytes, up to 1 MiB. `broken` names the path and holds nothing of what is in the file. */
+export async function readBytes(path: string): Promise<Buffer | Broken> {
+	try {
+		const file = await open(path, 'r');
+		try {
+			const { size } = await file.stat();
+			return size > MAX_FILE ? { broken: `${path}: larger than 1 MiB` } : await file.readFile();
+		} finally {
+			await file.close();
+		}
+	} catch (error) {
+		return { broken: error instanceof Error ? error.message : String(error) };
+	}
+}
