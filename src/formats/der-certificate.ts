@@ -41,6 +41,7 @@ export const OID = {
 	anyExtendedKeyUsage: '2.5.29.37.0',
 	serverAuth: '1.3.6.1.5.5.7.3.1',
 	clientAuth: '1.3.6.1.5.5.7.3.2',
+	rsaPss: '1.2.840.113549.1.1.10',
 } as const;
 
 /** A GeneralName (RFC 5280 §4.2.1.6). Kinds that hold no text are there by their kind alone. */
@@ -69,6 +70,8 @@ export interface CertificateFacts {
 	readonly notBefore: number;
 	readonly notAfter: number;
 	readonly signatureAlgorithm: string;
+	/** The hash of RSASSA-PSS, which its identifier does not tell (RFC 4055 §3.1). */
+	readonly pssHash?: string;
 	readonly extensions: readonly Extension[];
 	readonly basicConstraints?: { readonly ca: boolean; readonly pathLength?: number };
 	/** Numbers of the bits that are set. */
@@ -84,6 +87,10 @@ export interface CertificateFacts {
 
 const MAX_NAMES = 256;
 const MAX_EXTENSIONS = 64;
+
+/** Whether the certificate has the extension, and whoever does not know it must refuse. */
+export const isCritical = ({ extensions }: CertificateFacts, oid: string): boolean =>
+	extensions.some(extension => extension.oid === oid && extension.critical);
 
 /** Reads one certificate, signature not checked. `broken` names the part and what is wrong with it. */
 export function readCertificate(der: Buffer): CertificateFacts | BrokenDer {
@@ -103,6 +110,8 @@ function certificate(element: DerElement): CertificateFacts {
 	if (versionNumber > 3) breaks('version: unknown');
 	const serial = integerBytes(tbs.take(TAG.integer, 'serialNumber'), 'serialNumber');
 	if (serial.length > 32) breaks('serialNumber: longer than 32 bytes');
+	// RFC 5280 §4.1.2.2. A negative one could be written like another that is not.
+	if ((serial[0] ?? 0) >= 0x80) breaks('serialNumber: negative');
 	const algorithm = tbs.take(TAG.sequence, 'signature algorithm');
 	if (!algorithm.whole.equals(outerAlgorithm.whole)) breaks('signature algorithm: stated twice, differently');
 	const issuer = tbs.take(TAG.sequence, 'issuer');
@@ -126,10 +135,24 @@ function certificate(element: DerElement): CertificateFacts {
 		subjectEmpty: subject.contents.length === 0,
 		notBefore,
 		notAfter,
-		signatureAlgorithm: objectIdentifier(inside(algorithm).take(TAG.oid, 'signature algorithm'), 'signature algorithm'),
+		...signatureFacts(algorithm),
 		names: [],
 		...(wrapped === undefined ? { extensions: [] } : extensions(unwrap(wrapped, TAG.sequence, 'extensions'))),
 	};
+}
+
+/** SHA-1 is what RSASSA-PSS means by saying nothing (RFC 4055 §3.1). */
+const SHA1 = '1.3.14.3.2.26';
+
+function signatureFacts(algorithm: DerElement): Pick<CertificateFacts, 'signatureAlgorithm' | 'pssHash'> {
+	const parts = inside(algorithm);
+	const signatureAlgorithm = objectIdentifier(parts.take(TAG.oid, 'signature algorithm'), 'signature algorithm');
+	if (signatureAlgorithm !== OID.rsaPss) return { signatureAlgorithm };
+	const parameters = inside(parts.take(TAG.sequence, 'signature algorithm'));
+	const hash = parameters.maybe(0xa0, 'signature algorithm');
+	if (hash === undefined) return { signatureAlgorithm, pssHash: SHA1 };
+	const named = inside(unwrap(hash, TAG.sequence, 'signature algorithm')).take(TAG.oid, 'signature algorithm');
+	return { signatureAlgorithm, pssHash: objectIdentifier(named, 'signature algorithm') };
 }
 
 type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] };

@@ -221,3 +221,18 @@ export function time(element: DerElement, name: string): number {
 	if ([month, day, hour, minute, second].some((part, index) => part !== back[index])) breaks(`${name}: no such time`);
 	return date.getTime();
 }
+
+/** Elements of one tag, one after the other, as they are; up to `most` of them. An empty input has none. */
+export function splitDer(bytes: Buffer, tag: number, most: number): Buffer[] | BrokenDer {
+	try {
+		const elements: Buffer[] = [];
+		for (const cursor = new Cursor(bytes, 0); !cursor.done; ) {
+			if (elements.length === most) throw new DerError(`more than ${most} elements`);
+			elements.push(cursor.take(tag, `element ${elements.length + 1}`).whole);
+		}
+		return elements;
+	} catch (error) {
+		if (error instanceof DerError) return { broken: error.message };
+		throw error;
+	}
+}

@@ -104,24 +104,17 @@ function hexTail(ip: string): string {
 	return `${match[1]}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
 }
 
-/**
- * True for the plain spelling of an address: `192.0.2.1`, `2001:db8::1`; no brackets, no zone.
- * A host for which this is false and `looksLikeAddress` true must be refused: resolvers disagree about it.
- */
-export function isAddressLiteral(host: string): boolean {
-	return (isIPv4(host) && ipaddr.IPv4.isValidFourPartDecimal(host)) || (isIPv6(host) && !host.includes('%'));
-}
+/** The plain spelling of an address: `192.0.2.1`, `2001:db8::1`; no brackets, no zone. */
+const isAddressLiteral = (host: string): boolean =>
+	(isIPv4(host) && ipaddr.IPv4.isValidFourPartDecimal(host)) || (isIPv6(host) && !host.includes('%'));
 
 /**
  * True for what some resolver takes for an address although it is not in the plain spelling: `127.1`, `0x7f.1`,
- * `017.0.0.1`, `2130706433`, `1.2.3.4.`, `fe80::1%eth0`. A name whose last label is a number is one of these: the
- * URL standard (§3.5, "ends in a number checker") reads it as IPv4 or refuses it, and no top-level domain is a number.
+ * `017.0.0.1`, `2130706433`, `1.2.3.4.`, `fe80::1%eth0`; it must be refused, because they disagree about it. A name
+ * whose last label is a number is one of these: the URL standard (§3.5, "ends in a number checker") reads it as IPv4 or
+ * refuses it, and no top-level domain is a number.
  */
-export function looksLikeAddress(host: string): boolean {
-	if (isAddressLiteral(host)) return false;
-	if (host.includes(':') || host.includes('%')) return true;
-	const labels = host.split('.');
-	if (labels.at(-1) === '' && labels.length > 1) labels.pop();
-	const last = labels.at(-1) ?? '';
-	return /^[0-9]+$/.test(last) || /^0[xX][0-9a-fA-F]*$/.test(last);
-}
+export const looksLikeAddress = (host: string): boolean =>
+	(host.includes(':') || host.includes('%') || NUMBER_AT_THE_END.test(host)) && !isAddressLiteral(host);
+
+const NUMBER_AT_THE_END = /(?:^|\.)(?:\d+|0[xX][0-9a-fA-F]*)\.?$/;

@@ -31,6 +31,8 @@ export interface JsonLimits {
 	readonly depth: number;
 	/** Greatest number of bytes. */
 	readonly bytes: number;
+	/** Take numbers of any size: for texts whose numbers are read by somebody who knows of them. */
+	readonly anyNumber?: boolean;
 }
 
 export const JSON_LIMITS: JsonLimits = { depth: 64, bytes: 16 * 1024 * 1024 };
@@ -112,7 +114,7 @@ export function scanJson(bytes: Uint8Array, limits: JsonLimits = JSON_LIMITS): J
 				byte === QUOTE
 					? scanString(bytes, at)
 					: byte === 0x2d || isDigit(byte)
-						? scanNumber(bytes, at)
+						? scanNumber(bytes, at, limits.anyNumber === true)
 						: scanWord(bytes, at);
 			if (typeof after !== 'number') return after;
 			at = after;
@@ -182,7 +184,7 @@ function hex4(bytes: Uint8Array, at: number): number {
 }
 
 /** Offset after the number. */
-function scanNumber(bytes: Uint8Array, start: number): number | JsonFault {
+function scanNumber(bytes: Uint8Array, start: number, any: boolean): number | JsonFault {
 	let at = start;
 	if (bytes[at] === 0x2d) at++;
 	if (bytes[at] === 0x30) at++;
@@ -202,7 +204,7 @@ function scanNumber(bytes: Uint8Array, start: number): number | JsonFault {
 		while (isDigit(bytes[at])) at++;
 	}
 	// Fifteen digits always survive a double.
-	if (plain && at - start <= 15) return at;
+	if (any || (plain && at - start <= 15)) return at;
 	const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, at - start).toString('latin1');
 	return survivesDouble(text) ? at : fault('number', start);
 }

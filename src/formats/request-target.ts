@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { looksLikeAddress } from './ip-range.ts';
 
 /**
  * Request targets (RFC 9112 §3.2), read strictly and never rewritten: what two parsers could read differently
@@ -32,7 +33,6 @@ export interface Broken {
 }
 
 const HOST_NAME = /^(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?$/;
-const IPV4 = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/;
 const IPV6 = /^[0-9a-f:.]{2,45}$/;
 // pchar of RFC 3986 §3.3 with `/`; a percent sign must begin a whole triplet.
 const PATH = /^\/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*$/;
@@ -58,15 +58,8 @@ export function parseAuthority(text: string): Authority | Broken {
 		host = (colon < 0 ? text : text.slice(0, colon)).toLowerCase();
 		rest = colon < 0 ? '' : text.slice(colon);
 		if (host.length > 254 || !HOST_NAME.test(host)) return { broken: 'the host is not a host name' };
-		const rooted = host.endsWith('.');
-		if (rooted) host = host.slice(0, -1);
-		// A last label of digits is an IPv4 address to some resolvers (0x7f.1, 127.1, 2130706433): only the plain form is taken.
-		const last = host.slice(host.lastIndexOf('.') + 1);
-		if (
-			/^(\d+|0x[0-9a-f]*)$/.test(last) &&
-			!(!rooted && IPV4.test(host) && host.split('.').every(part => Number(part) <= 255))
-		)
-			return { broken: 'the host is an IPv4 address in an odd form' };
+		if (looksLikeAddress(host)) return { broken: 'the host is an IPv4 address in an odd form' };
+		if (host.endsWith('.')) host = host.slice(0, -1);
 	}
 	if (rest === '') return { host, port: undefined };
 	const match = /^:(\d{1,5})$/.exec(rest);

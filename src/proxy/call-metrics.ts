@@ -1,8 +1,9 @@
-import type { Counter, Histogram } from 'prom-client';
+import type { Counter } from 'prom-client';
 import type { Phase } from '../model/call.ts';
 import type { Cause } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
 import type { Target } from '../model/target.ts';
+import type { Observations } from '../telemetry/histogram.ts';
 import { type Metrics, onScrape, UNDECLARED } from '../telemetry/metrics.ts';
 
 interface Pending {
@@ -13,6 +14,7 @@ interface Pending {
 /** Counts calls in plain numbers, which are given to prom-client when somebody scrapes: per call that is cheaper. */
 export class CallMetrics {
 	readonly #metrics: Metrics;
+	readonly #evaluation: Observations;
 	/** By listener, target, protocol, then what varies. */
 	readonly #calls = new Map<string, Pending>();
 	readonly #outcomes = new Map<string, Pending>();
@@ -34,12 +36,13 @@ export class CallMetrics {
 				protocol: string;
 				cause: Cause;
 				pending: Pending;
-				duration: Histogram.Internal<string>;
+				duration: Observations;
 		  }
 		| undefined;
 
 	constructor(metrics: Metrics) {
 		this.#metrics = metrics;
+		this.#evaluation = metrics.evaluation.labels();
 		const flush = (all: Map<string, Pending>) => () => {
 			for (const pending of all.values())
 				if (pending.count > 0) {
@@ -87,7 +90,7 @@ export class CallMetrics {
 	}
 
 	evaluated(micros: number): void {
-		this.#metrics.evaluation.observe(micros / 1e6);
+		this.#evaluation.observe(micros / 1e6);
 	}
 
 	ended(conn: Conn, target: Target, protocol: string, cause: Cause, durationMs: number): void {

@@ -14,6 +14,7 @@ async function open(
 	const control = new Control({
 		config: { socket: path },
 		identity: {
+			problem: () => undefined,
 			serverTlsOptions: () => ({}),
 			secureContextOptions: () => ({}),
 			identifyTls: () => ({ cause: 'identity_missing' }),

@@ -19,6 +19,7 @@ async function open(t: TestContext) {
 		{
 			trust_domain: TRUST_DOMAIN,
 			svid: { files: { certificate: certs('sallyport.pem'), key: certs('sallyport.key'), trust_bundle: workspace.ca } },
+			trust_bundles: {},
 			clock_skew: 0,
 		},
 		{ clock: { now: () => Date.now() } },
@@ -129,11 +130,11 @@ test('a renewed SVID is shown after the change', async t => {
 			socket.on('error', reject);
 		});
 	const before = await serialShown();
-	assert.equal(before, identity.current().serial);
+	assert.equal(before, identity.current()?.serial);
 	workspace.issue('sallyport', `spiffe://${TRUST_DOMAIN}/sallyport`, { names: [{ kind: 'dns', value: 'localhost' }] });
 	assert.equal(await identity.reload(), undefined);
 	control.renew();
 	const after = await serialShown();
 	assert.notEqual(after, before);
-	assert.equal(after, identity.current().serial);
+	assert.equal(after, identity.current()?.serial);
 });

@@ -10,6 +10,7 @@ import { ask, memory } from './fixture.ts';
 
 /** A socket without an address needs nothing of the identity. */
 const noIdentity = {
+	problem: () => undefined,
 	serverTlsOptions: () => ({}),
 	secureContextOptions: () => ({}),
 	identifyTls: () => ({ cause: 'identity_missing' as const }),

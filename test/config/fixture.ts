@@ -1,4 +1,5 @@
-import { type Problem, parseConfig, problemText } from '../../src/config/load.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import { type Problem, problemText } from '../../src/config/loaded.ts';
 import type { Config } from '../../src/config/schema.ts';
 
 /** The shortest configuration that is good. */

@@ -64,7 +64,7 @@ test('the sink `file` is a sink, not a reference', () => {
 
 test('paths are relative to the file, and the result is frozen to its leaves', () => {
 	const config = configOf(`${GOOD}admin: { control: { socket: run/control.sock } }\n`);
-	assert.equal(config.identity.svid.files.key, '/etc/sallyport/certs/sallyport.key');
+	assert.equal(config.identity.svid.files?.key, '/etc/sallyport/certs/sallyport.key');
 	assert.equal(config.admin.control?.socket, '/etc/sallyport/run/control.sock');
 	assert.deepEqual(config.policy.files, ['/etc/sallyport/policies']);
 	assert.ok(Object.isFrozen(config.listeners[0]?.address));

@@ -8,7 +8,7 @@ const MOST = 2000;
 test('with a full spool calls and tunnels are refused in words and nothing is dialled; with room again they work', async t => {
 	const workspace = makeWorkspace(t);
 	const segment = { size: '64KiB' };
-	const full = await openStage(t, { workspace, config: { audit: { limit: '256KiB', segment } } });
+	const full = await openStage(t, { workspace, config: { audit: { limit: '256KiB', agent_share: 1, segment } } });
 	await full.curl(['-o', '/dev/null', `${full.origin}/[1-${MOST}]`], { limit: 60 });
 	const reached = full.tool.seen.length;
 	assert.ok(reached > 10 && reached < MOST, `${reached} calls before the end`);

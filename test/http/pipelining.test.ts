@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { until } from '../support/until.ts';
 import { openStage } from './support-stage.ts';
 
-test('pipelined requests are each decided, and answered in order', async t => {
+test('pipelined requests are decided one after the other, each when the one before it was answered', async t => {
 	const held = new Map<string, ServerResponse>();
 	const stage = await openStage(t, {
 		tool: {
@@ -21,11 +21,18 @@ test('pipelined requests are each decided, and answered in order', async t => {
 			stage.request('POST', '/3', 'Transfer-Encoding: chunked', '5\r\nthree\r\n0\r\n\r\n') +
 			stage.request('GET', '/4'),
 	);
-	await until(() => held.size === 4, 'all four are under way');
-	for (const path of ['/4', '/3', '/2', '/1']) held.get(path)?.end(`answer to ${path}`);
+	for (const [before, path] of ['/1', '/2', '/3', '/4'].entries()) {
+		await until(() => held.has(path), `${path} is under way`);
+		assert.equal(held.size, before + 1, 'nothing behind it is');
+		held.get(path)?.end(`answer to ${path}`);
+	}
 	const all = await wire.receives('answer to /4');
 	assert.deepEqual(all.match(/answer to \/\d/g), ['answer to /1', 'answer to /2', 'answer to /3', 'answer to /4']);
 	assert.equal(stage.decisions().length, 4);
+	assert.deepEqual(
+		stage.tool.seen.map(({ body }) => body().toString()),
+		['', 'two', 'three', ''],
+	);
 	await stage.quiet();
 });
 
@@ -51,31 +58,36 @@ test('what follows a refusal that ends the connection, or a request that asked f
 	assert.equal(stage.decisions().length, 2);
 });
 
-test('garbage or a CONNECT behind a request ends the connection and does not land within the answer', async t => {
+test('garbage or a CONNECT behind a request does not land within the answer and is refused behind it', async t => {
+	let finish: (() => void) | undefined;
 	const stage = await openStage(t, {
 		tool: {
 			answer: (_request, response) => {
 				response.writeHead(200).write('begun');
+				finish = () => response.end('ended');
 			},
 		},
 	});
-	for (const behind of ['garbage\r\n\r\n', `CONNECT ${stage.host} HTTP/1.1\r\nHost: ${stage.host}\r\n\r\n`]) {
+	for (const [behind, refusal] of [
+		['garbage\r\n\r\n', /^HTTP\/1\.1 400 Bad Request undecodable/m],
+		[
+			`CONNECT ${stage.host} HTTP/1.1\r\nHost: ${stage.host}\r\n\r\n`,
+			/^HTTP\/1\.1 403 Forbidden tunnel_to_inspected /m,
+		],
+	] as const) {
 		const wire = await stage.wire();
 		wire.send(stage.request('GET', '/stream'));
 		await wire.receives('begun');
 		wire.send(behind);
+		assert.equal(wire.text().match(/HTTP\/1\.1 /g)?.length, 1);
+		finish?.();
 		const all = await wire.closed();
-		assert.equal(all.match(/HTTP\/1\.1 /g)?.length, 1, all);
+		assert.match(all, /begun\r\n5\r\nended\r\n0\r\n\r\nHTTP\/1\.1 4/, 'the answer is whole');
+		assert.match(all, refusal);
 		await stage.quiet();
 	}
-	await stage.sallyport.waitForRecord(
-		record => record['event'] === 'refused' && /HPE_/.test(String(record['detail'])),
-		'garbage',
-	);
-	await stage.sallyport.waitForRecord(
-		record => record['event'] === 'refused' && /CONNECT behind/.test(String(record['detail'])),
-		'CONNECT',
-	);
+	await stage.sallyport.waitForRecord(record => record['cause'] === 'undecodable', 'garbage');
+	await stage.sallyport.waitForRecord(record => record['cause'] === 'tunnel_to_inspected', 'CONNECT');
 });
 
 test('a chunk that cannot be read ends the call that it belongs to', async t => {

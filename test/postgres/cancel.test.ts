@@ -3,24 +3,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { connect as tlsConnect } from 'node:tls';
-import type pg from 'pg';
 import { cancelRequest } from '../../src/protocols/postgres/messages.ts';
 import { postgres as protocol } from '../../src/protocols/postgres/protocol.ts';
 import { openDoor, until } from '../support/door.ts';
 import { type Certificates, certificates } from '../support/door-certificates.ts';
-import { pgClient, pgQuery } from '../support/pg.ts';
+import { keyOf, pgClient, pgQuery } from '../support/pg.ts';
 import { usePostgres } from '../support/postgres.ts';
 import { hasPsql } from '../support/psql.ts';
 import { exchangeRaw } from '../support/raw.ts';
-
-/** Process id and secret as the client got them. */
-function keyOf(client: pg.Client): Buffer {
-	const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
-	const key = Buffer.alloc(8);
-	key.writeInt32BE(processID, 0);
-	key.writeInt32BE(secretKey, 4);
-	return key;
-}
 
 /** Sends a cancel request inside TLS, and waits until it was dealt with. */
 async function cancelOverTls(port: number, certs: Certificates, agent: string, key: Buffer): Promise<void> {

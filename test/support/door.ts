@@ -88,6 +88,22 @@ export async function openDoor(t: Pick<TestContext, 'after'>, options: DoorOptio
 function makeDeps(options: DoorOptions, authenticate: SessionSettings['authenticate'], state: TestDoor): SessionDeps {
 	const { certificates: certs } = options;
 	const secureContext = createSecureContext({ cert: certs.server.certificate, key: certs.server.key, ca: certs.ca });
+	const dial: SessionDeps['dial'] = (permit, done) => {
+		state.dials.push(permit.target.port);
+		const socket: Socket = connect({
+			host: '127.0.0.1',
+			port: permit.target.port,
+			allowHalfOpen: true,
+			noDelay: true,
+		});
+		const failed = (): void => done({ cause: 'upstream_unreachable', detail: 'refused' });
+		socket.once('error', failed);
+		socket.once('connect', () => {
+			socket.removeListener('error', failed);
+			done({ socket });
+		});
+		return () => socket.destroy();
+	};
 	return {
 		startAgentTls(socket, unread, alpn, done) {
 			if (unread !== undefined) socket.unshift(unread);
@@ -156,22 +172,8 @@ function makeDeps(options: DoorOptions, authenticate: SessionSettings['authentic
 			if (options.decideAfter === undefined) setImmediate(answer);
 			else setTimeout(answer, options.decideAfter);
 		},
-		dial(permit, done) {
-			state.dials.push(permit.target.port);
-			const socket: Socket = connect({
-				host: '127.0.0.1',
-				port: permit.target.port,
-				allowHalfOpen: true,
-				noDelay: true,
-			});
-			const failed = (): void => done({ cause: 'upstream_unreachable', detail: 'refused' });
-			socket.once('error', failed);
-			socket.once('connect', () => {
-				socket.removeListener('error', failed);
-				done({ socket });
-			});
-			return () => socket.destroy();
-		},
+		dial,
+		cancel: dial,
 		startUpstreamTls(_permit, socket, alpn, done) {
 			const tls = tlsConnect({
 				socket,

@@ -54,3 +54,12 @@ export async function pgError(options: PgOptions): Promise<pg.DatabaseError> {
 	await client.end();
 	throw new Error('the connection was not refused');
 }
+
+/** Process id and secret as the client got them. */
+export function keyOf(client: pg.Client): Buffer {
+	const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
+	const key = Buffer.alloc(8);
+	key.writeInt32BE(processID, 0);
+	key.writeInt32BE(secretKey, 4);
+	return key;
+}

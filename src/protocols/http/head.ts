@@ -31,13 +31,13 @@ const OVERRIDES = new Set([
 	'x-rewrite-url',
 ]);
 
-// RFC 9110 §5.6.2. node:http takes only methods that it knows; custom ones end there.
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+// RFC 9110 §9.1: methods are case-sensitive, and some servers act on `delete` as on DELETE.
+const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Z]+$/;
 
 const broken = (rule: string): Refused => refused('undecodable', rule);
 
 /**
- * Judges what node:http lets through although two parsers could read it differently: two Hosts, a Host that
+ * Refuses what two parsers could read differently: two Hosts, a Host that
  * differs from the absolute form, userinfo, fragments, odd Transfer-Encodings, two lengths, upgrades
  * (RFC 9112 §3.2, §6.3, §7.8).
  */
@@ -46,7 +46,7 @@ export function readHead(method: string, url: string, version: string, raw: RawH
 	// CONNECT stands in its first line alone (RFC 9110 §9.3.6), so that reads in one way too.
 	const old = version === '1.0' && method === 'CONNECT';
 	if (version !== '1.1' && !old) return broken(`HTTP/${version} is not taken`);
-	if (!TOKEN.test(method)) return broken('the method is not a token');
+	if (!METHOD.test(method)) return broken('the method is not a token in upper case');
 	let host: string | undefined;
 	let length: string | undefined;
 	let encoding: string | undefined;

@@ -1,4 +1,4 @@
-/** Header fields as node:http gives and takes them: a flat list of names and values, in order. */
+/** Header fields: a flat list of names and values, in order, as they were sent. */
 export type RawHeaders = readonly string[];
 
 // RFC 9110 §7.6.1, with what proxies have taken to mean the same, what the forwarder writes itself (Host,
@@ -51,6 +51,9 @@ const NOT_TRAILING = new Set([
 	'warning',
 ]);
 
+/** A length (RFC 9110 §8.6). */
+const DIGITS = /^\d{1,15}$/;
+
 /** Names that a Connection field nominates, lower case; they are for this hop only. */
 function nominated(connection: string): Set<string> | undefined {
 	let names: Set<string> | undefined;
@@ -79,47 +82,56 @@ export function forwardedHeaders(raw: RawHeaders, host: string, connection: stri
 	return list;
 }
 
-/** Head of an answer as it goes on to the agent. */
-export interface AnsweredHead {
+/** Fields of an answer: what goes on to the agent, and what is for this hop. */
+export interface AnsweredFields {
 	readonly list: string[];
 	/** Declared length of the body. */
 	readonly length: number | undefined;
+	readonly chunked: boolean;
 	/** True when the end of the body could be found in more than one way (RFC 9112 §6.3). */
 	readonly ambiguous: boolean;
+	/** Options of the Connection field, lower case. */
+	readonly connection: string | undefined;
+	/** Seconds for which the upstream keeps an idle connection, where it says so. */
+	readonly keepAlive: number | undefined;
 }
 
-/** The end-to-end fields of an answer, from undici's raw list of Buffers (latin1 on the wire). */
-export function answeredHeaders(raw: readonly (Buffer | string)[]): AnsweredHead {
+/** The end-to-end fields of an answer, and how the end of its body is found. */
+export function answeredHeaders(raw: RawHeaders): AnsweredFields {
 	const list: string[] = [];
 	let connection: string | undefined;
 	let length: number | undefined;
+	let keepAlive: number | undefined;
 	let framings = 0;
+	let chunked = false;
 	for (let index = 0; index + 1 < raw.length; index += 2) {
-		const name = text(raw[index] as Buffer | string);
-		const value = text(raw[index + 1] as Buffer | string);
+		const name = raw[index] as string;
+		const value = raw[index + 1] as string;
 		const lower = name.toLowerCase();
-		if (lower === 'connection') connection = connection === undefined ? value : `${connection},${value}`;
-		// Only chunked was offered: another coding would be taken off here and its bytes passed on as they are.
-		else if (lower === 'transfer-encoding') framings += value.toLowerCase() === 'chunked' ? 1 : 2;
-		else if (lower === 'content-length') {
-			framings++;
+		if (lower === 'connection')
+			connection = connection === undefined ? value.toLowerCase() : `${connection},${value.toLowerCase()}`;
+		else if (lower === 'transfer-encoding') {
+			// Only chunked was offered: another coding would be taken off here and its bytes passed on as they are.
+			chunked = value.toLowerCase() === 'chunked';
+			framings += chunked ? 1 : 2;
+		} else if (lower === 'content-length') {
+			framings += DIGITS.test(value) ? 1 : 2;
 			length = Number(value);
-		}
+		} else if (lower === 'keep-alive')
+			keepAlive = Number(/(?:^|[,\s])timeout=(\d{1,6})/i.exec(value)?.[1] ?? 0) || undefined;
 		if (NOT_ANSWERED.has(lower)) continue;
 		list.push(name, value);
 	}
 	const ambiguous = framings > 1;
 	const also = connection === undefined ? undefined : nominated(connection);
-	if (also === undefined) return { list, length, ambiguous };
+	if (also === undefined) return { list, length, chunked, ambiguous, connection, keepAlive };
 	const kept: string[] = [];
 	for (let index = 0; index + 1 < list.length; index += 2) {
 		if (!also.has((list[index] as string).toLowerCase())) kept.push(list[index] as string, list[index + 1] as string);
 	}
-	return { list: kept, length, ambiguous };
+	return { list: kept, length, chunked, ambiguous, connection, keepAlive };
 }
 
 /** Whether a field may come behind a body: none that frames, routes or authenticates (RFC 9110 §6.5.1). */
 export const mayTrail = (name: string): boolean =>
 	!NOT_TRAILING.has(name.toLowerCase()) && !NOT_ANSWERED.has(name.toLowerCase());
-
-const text = (value: Buffer | string): string => (typeof value === 'string' ? value : value.toString('latin1'));

@@ -1,46 +1,62 @@
-import type { IncomingMessage } from 'node:http';
 import { scanJson } from '../../formats/json.ts';
 import type { Body } from '../../protocols/http/section.ts';
+import type { BodySource, BodyTaker } from '../upstream/http-connection.ts';
+import type { AgentRequest } from './request.ts';
 
 /** Bodies up to this length are taken whole before they are forwarded: one packet instead of a stream. */
 export const SMALL_BODY = 64 * 1024;
 
 export type Collected =
 	| { readonly kind: 'whole'; readonly data: Buffer }
-	/** Longer than allowed: what was read was put back, the request can be streamed. */
-	| { readonly kind: 'too_large' }
+	/** Longer than allowed: what was read, and a body that goes on behind it. */
+	| { readonly kind: 'too_large'; readonly source: BodySource }
 	| { readonly kind: 'aborted' };
 
 /** Reads a request's body up to `limit` bytes. `done` runs once. */
-export function collectBody(request: IncomingMessage, limit: number, done: (result: Collected) => void): void {
-	let first: Buffer | undefined;
-	let chunks: Buffer[] | undefined;
+export function collectBody(request: AgentRequest, limit: number, done: (result: Collected) => void): void {
+	const chunks: Buffer[] = [];
 	let size = 0;
+	let over = false;
 	const stop = (result: Collected): void => {
-		request.removeListener('data', onData);
-		request.removeListener('end', onEnd);
-		request.removeListener('close', onClose);
+		if (over) return;
+		over = true;
 		done(result);
 	};
-	const onData = (chunk: Buffer): void => {
-		size += chunk.length;
-		if (first === undefined) first = chunk;
-		else {
-			chunks ??= [first];
-			chunks.push(chunk);
-		}
-		if (size <= limit) return;
-		request.pause();
-		request.removeListener('data', onData);
-		request.unshift(chunks === undefined ? first : Buffer.concat(chunks));
-		stop({ kind: 'too_large' });
-	};
-	const onEnd = (): void =>
-		stop({ kind: 'whole', data: chunks === undefined ? (first ?? Buffer.alloc(0)) : Buffer.concat(chunks) });
-	const onClose = (): void => stop({ kind: 'aborted' });
-	request.on('data', onData);
-	request.once('end', onEnd);
-	request.once('close', onClose);
+	request.read({
+		data: part => {
+			size += part.length;
+			chunks.push(part);
+			if (size <= limit || over) return;
+			request.pause();
+			stop({ kind: 'too_large', source: new Resumed(chunks, request) });
+		},
+		end: () => stop({ kind: 'whole', data: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks) }),
+		aborted: () => stop({ kind: 'aborted' }),
+	});
+}
+
+/** A body of which a part was read already. */
+class Resumed implements BodySource {
+	readonly #read: Buffer[];
+	readonly #request: AgentRequest;
+
+	constructor(read: Buffer[], request: AgentRequest) {
+		this.#read = read;
+		this.#request = request;
+	}
+
+	read(taker: BodyTaker): void {
+		for (const part of this.#read.splice(0)) taker.data(part);
+		this.#request.read(taker);
+	}
+
+	pause(): void {
+		this.#request.pause();
+	}
+
+	resume(): void {
+		this.#request.resume();
+	}
 }
 
 // Another charset than UTF-8 (RFC 8259 §8.1) would be another text to an upstream that goes by it.

@@ -1,18 +1,18 @@
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Identity } from '../../model/agent.ts';
 import { type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
 import type { RefusedConnection } from '../../model/record.ts';
 import { parseCredentials } from '../../protocols/http/credentials.ts';
-import { type Head, readHead } from '../../protocols/http/head.ts';
+import type { Head } from '../../protocols/http/head.ts';
+import type { Challenge } from '../../protocols/http/refusal.ts';
 import type { Connections } from '../listener/connection.ts';
-import type { Router } from '../upstream/route.ts';
+import { refusedConnection } from '../listener/refusal.ts';
+import type { AgentRequest } from './request.ts';
 
 export interface CallersDeps {
 	readonly listener: string;
 	readonly connections: Connections;
-	readonly router: Router;
 	/** The upstream behind a door; undefined on a proxy. */
 	readonly door: string | undefined;
 	/** Identifies by a token that came with a request; undefined where another way is used. */
@@ -39,6 +39,9 @@ export interface Opened {
 	readonly strip: string | undefined;
 }
 
+/** Tells an agent that it was not let in. */
+type Refuse = (refusal: Refused, challenge: Challenge) => void;
+
 /** Finds who calls: by what the connection showed, or by the token of the request. Every refusal is recorded. */
 export class Callers {
 	readonly #deps: CallersDeps;
@@ -49,9 +52,8 @@ export class Callers {
 
 	/** Makes the Conn of an agent that the connection itself, or its first token, made known. */
 	admit(caller: Caller, identity: Identity, socket: Socket): void {
-		const { connections, door, router } = this.#deps;
-		const pinned = door === undefined ? undefined : router.upstream(door)?.target;
-		const conn = this.#deps.mayUse(identity) ?? connections.identified(identity, pinned);
+		const { connections } = this.#deps;
+		const conn = this.#deps.mayUse(identity) ?? connections.identified(identity);
 		if ('cause' in conn) {
 			caller.refused = conn;
 			this.#record(conn, socket, identity);
@@ -64,18 +66,13 @@ export class Callers {
 		conn.life.onEnd(() => setImmediate(() => socket.destroy()));
 	}
 
-	/** Reads the head, then finds the agent; undefined when it was refused. */
-	open(
-		caller: Caller | undefined,
-		request: IncomingMessage,
-		refuse: (refusal: Refused, challenge: boolean) => void,
-	): Opened | undefined {
-		const { socket } = request;
-		if (caller === undefined || caller.refused !== undefined) {
-			refuse(caller?.refused ?? refused('identity_missing'), false);
+	/** Finds the agent of a request; undefined when it was refused. */
+	open(caller: Caller, request: AgentRequest, refuse: Refuse): Opened | undefined {
+		const { socket, head } = request;
+		if (caller.refused !== undefined) {
+			refuse(caller.refused, false);
 			return undefined;
 		}
-		const head = readHead(request.method ?? '', request.url ?? '', request.httpVersion, request.rawHeaders);
 		if (this.#deps.token !== undefined) return this.#openByToken(caller, request, head, refuse);
 		const { conn } = caller;
 		if (conn === undefined) {
@@ -93,18 +90,13 @@ export class Callers {
 		return { conn, head, strip: undefined };
 	}
 
-	#openByToken(
-		caller: Caller,
-		request: IncomingMessage,
-		head: Head | Refused,
-		refuse: (refusal: Refused, challenge: boolean) => void,
-	): Opened | undefined {
+	#openByToken(caller: Caller, request: AgentRequest, head: Head | Refused, refuse: Refuse): Opened | undefined {
 		const { socket } = request;
 		const shown = 'cause' in head ? head : this.#shownToken(request, head);
 		const conn = 'cause' in shown ? shown : this.#byToken(caller, shown.text, socket);
 		if ('cause' in conn) {
 			this.#record(conn, socket);
-			refuse(conn, true);
+			refuse(conn, this.#deps.door === undefined ? 'proxy' : 'origin');
 			return undefined;
 		}
 		return { conn, head, strip: 'cause' in shown ? undefined : shown.strip };
@@ -112,11 +104,11 @@ export class Callers {
 
 	/** A proxy is shown the token in Proxy-Authorization; at a door clients know only Authorization, which then goes no further. */
 	#shownToken(
-		request: IncomingMessage,
+		request: AgentRequest,
 		head: Head,
 	): { readonly text: string; readonly strip: string | undefined } | Refused {
 		if (head.proxyAuthorization !== undefined) return { text: head.proxyAuthorization, strip: undefined };
-		const { authorization } = request.headers;
+		const authorization = request.field('authorization');
 		return this.#deps.door === undefined || authorization === undefined
 			? refused('identity_missing', 'no token was shown')
 			: { text: authorization, strip: 'authorization' };
@@ -136,13 +128,7 @@ export class Callers {
 		return caller.conn;
 	}
 
-	#record({ cause, detail }: Refused, socket: Socket, claimed?: Identity): void {
-		this.#deps.refusedConnection({
-			listener: this.#deps.listener,
-			cause,
-			detail: detail ?? '',
-			remote: socket.remoteAddress ?? '',
-			...(claimed === undefined ? {} : { claimed: claimed.agent.id }),
-		});
+	#record(refusal: Refused, socket: Socket, claimed?: Identity): void {
+		this.#deps.refusedConnection(refusedConnection(this.#deps.listener, refusal, socket.remoteAddress, claimed));
 	}
 }

@@ -4,9 +4,11 @@ import type { Conn } from '../../model/conn.ts';
 import type { Reason } from '../../model/verdict.ts';
 import { tunnelCall } from '../../protocols/http/call.ts';
 import type { Head } from '../../protocols/http/head.ts';
+import type { Challenge } from '../../protocols/http/refusal.ts';
 import type { Call } from '../call.ts';
 import type { Tunnels } from '../session/tunnel.ts';
 import type { Dialler } from '../upstream/dial.ts';
+import { isHiddenByTunnels } from '../upstream/route.ts';
 import type { HttpDeps } from './deps.ts';
 import { refuseSocket } from './refuse.ts';
 
@@ -37,7 +39,7 @@ export class ConnectExchange {
 		let refusal =
 			'cause' in head ? head : named === undefined ? refused('undecodable', 'CONNECT without an authority') : undefined;
 		const { upstream } = route;
-		if (upstream !== undefined && upstream.config.protocol !== 'tcp' && upstream.config.tunnel !== 'allow') {
+		if (upstream !== undefined && isHiddenByTunnels(upstream)) {
 			refusal ??= refused(
 				'tunnel_to_inspected',
 				`the upstream ${upstream.name} speaks ${upstream.config.protocol}, which is inspected`,
@@ -69,7 +71,7 @@ export class ConnectExchange {
 	}
 
 	/** Refused before there is a Conn. */
-	refuse(refusal: Refused, challenge: boolean): void {
+	refuse(refusal: Refused, challenge: Challenge): void {
 		this.#refuse(refusal.cause, NO_REASONS, refusal.detail, undefined, challenge);
 	}
 
@@ -110,7 +112,7 @@ export class ConnectExchange {
 		reasons: readonly Reason[],
 		detail: string | undefined,
 		decisionId: string | undefined,
-		challenge: boolean,
+		challenge: Challenge,
 	): void {
 		const socket = this.#socket;
 		if (socket.destroyed) return;

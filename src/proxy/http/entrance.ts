@@ -1,13 +1,15 @@
 import type { Socket } from 'node:net';
 import type { ListenerConfig } from '../../config/schema.ts';
 import type { Identity } from '../../model/agent.ts';
-import type { Refused } from '../../model/cause.ts';
+import { type Refused, refused } from '../../model/cause.ts';
 import type { RefusedConnection } from '../../model/record.ts';
 import type { Connections } from '../listener/connection.ts';
-import { AgentHandshakes } from '../listener/handshake.ts';
+import { AgentHandshakes, type Shaken } from '../listener/handshake.ts';
 import type { Entrance } from '../listener/listener.ts';
 import { type Recognition, wayOf } from '../listener/recognition.ts';
-import { HttpServer, type HttpServerDeps } from './server.ts';
+import { refusedConnection } from '../listener/refusal.ts';
+import { HttpServer } from './server.ts';
+import type { VisitDeps } from './visit.ts';
 
 /** HTTP behind a proxy listener or an http door. */
 export class HttpEntrance implements Entrance {
@@ -16,12 +18,18 @@ export class HttpEntrance implements Entrance {
 	readonly #as: Identity | undefined;
 	readonly #connections: Connections;
 	readonly #listener: string;
-	readonly #refused: (record: RefusedConnection) => void;
+	readonly #record: (record: RefusedConnection) => void;
+	/** Every accepted socket that is open, and the one that content is read from; undefined in the TLS handshake. */
+	readonly #sockets = new Map<Socket, Socket | undefined>();
+	#draining = false;
+	#retired = false;
+	#next: Entrance | undefined;
+	#empty: (() => void) | undefined;
 
-	constructor(config: ListenerConfig, recognition: Recognition, deps: Omit<HttpServerDeps, 'token'>) {
+	constructor(config: ListenerConfig, recognition: Recognition, deps: Omit<VisitDeps, 'token'>) {
 		this.#listener = config.name;
 		this.#as = recognition.as;
-		this.#refused = deps.refusedConnection;
+		this.#record = deps.refusedConnection;
 		this.#connections = deps.connections;
 		this.#handshakes =
 			wayOf(config) === 'mtls'
@@ -31,31 +39,70 @@ export class HttpEntrance implements Entrance {
 	}
 
 	accept(socket: Socket): void {
-		const handshakes = this.#handshakes;
-		if (handshakes === undefined) {
-			this.#server.enter(socket, this.#as);
-			return;
-		}
-		handshakes.accept(socket, undefined, result => {
-			const { remoteAddress } = socket;
-			if ('cause' in result) {
-				this.#record(result, remoteAddress);
-				socket.destroy();
-				return;
-			}
-			if ('cause' in result.identity) this.#record(result.identity, remoteAddress);
-			else this.#connections.known(socket);
-			this.#server.enter(result.socket, result.identity);
-		});
+		this.#hold(socket, undefined);
+		if (this.#handshakes === undefined) this.#enter(socket, socket, this.#as);
+		else this.#handshakes.accept(socket, undefined, result => this.#shaken(socket, result));
 	}
 
-	#record(refusal: Refused, remote: string | undefined): void {
-		this.#refused({
-			listener: this.#listener,
-			cause: refusal.cause,
-			detail: refusal.detail ?? '',
-			remote: remote ?? '',
-		});
+	#shaken(socket: Socket, result: Shaken): void {
+		const next = this.#nextOf();
+		if (next !== this) {
+			this.#letGo(socket);
+			next.#hold(socket, undefined);
+		}
+		next.#identified(socket, result);
+	}
+
+	#identified(socket: Socket, result: Shaken): void {
+		const { remoteAddress } = socket;
+		if ('cause' in result) {
+			this.#refused(this.#draining ? refused('draining') : result, remoteAddress);
+			socket.destroy();
+			return;
+		}
+		if ('cause' in result.identity) this.#refused(result.identity, remoteAddress);
+		else this.#connections.known(socket);
+		this.#enter(socket, result.socket, result.identity);
+	}
+
+	#enter(socket: Socket, content: Socket, who: Identity | Refused | undefined): void {
+		if (this.#sockets.has(socket)) this.#sockets.set(socket, content);
+		this.#server.enter(content, who);
+	}
+
+	/** A handshake that a reload overtook ends at the listener as it is now, if agents are known there in the same way. */
+	#nextOf(): HttpEntrance {
+		let last: HttpEntrance = this;
+		while (last.#retired) {
+			const next = last.#next;
+			if (!(next instanceof HttpEntrance) || next.#handshakes === undefined) return this;
+			if (next.#connections !== this.#connections) return this;
+			last = next;
+		}
+		return last;
+	}
+
+	#hold(socket: Socket, content: Socket | undefined): void {
+		if (socket.closed) return;
+		this.#sockets.set(socket, content);
+		socket.once('close', () => this.#letGo(socket));
+	}
+
+	#letGo(socket: Socket): void {
+		this.#sockets.delete(socket);
+		this.#leaveIfEmpty();
+	}
+
+	#leaveIfEmpty(): void {
+		const empty = this.#empty;
+		if (empty === undefined || this.#sockets.size > 0) return;
+		this.#empty = undefined;
+		this.#server.close();
+		empty();
+	}
+
+	#refused(refusal: Refused, remote: string | undefined): void {
+		this.#record(refusedConnection(this.#listener, refusal, remote));
 	}
 
 	renew(): void {
@@ -67,7 +114,19 @@ export class HttpEntrance implements Entrance {
 	}
 
 	drain(): void {
+		this.#draining = true;
 		this.#server.drain();
+		// Whoever sent nothing yet has nothing under way.
+		for (const [socket, content] of [...this.#sockets])
+			if (content === undefined || content.bytesRead === 0) socket.destroy();
+	}
+
+	retire(next: Entrance | undefined, empty: () => void): void {
+		this.#retired = true;
+		this.#next = next;
+		this.#empty = empty;
+		this.#server.drain();
+		this.#leaveIfEmpty();
 	}
 
 	close(): void {

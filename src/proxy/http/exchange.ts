@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { decodeQuery } from '../../formats/request-target.ts';
 import { type Cause, type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
@@ -9,11 +8,14 @@ import type { Head } from '../../protocols/http/head.ts';
 import { forwardedHeaders } from '../../protocols/http/headers.ts';
 import type { Body, RequestFacts } from '../../protocols/http/section.ts';
 import type { Call } from '../call.ts';
+import type { BodySource } from '../upstream/http-connection.ts';
 import { authorityText, type Route, type Scheme } from '../upstream/route.ts';
+import type { Answer } from './answer.ts';
 import { bodyForPolicy, collectBody, SMALL_BODY } from './body.ts';
 import type { HttpDeps } from './deps.ts';
 import { Forward, type ForwardEnd } from './forward.ts';
 import { refuseExchange } from './refuse.ts';
+import type { AgentRequest } from './request.ts';
 
 /** Where a request goes, once its head was read and its agent is known. */
 export interface Routed {
@@ -31,8 +33,8 @@ export class Exchange {
 	readonly started = performance.now();
 	readonly #deps: HttpDeps;
 	readonly #conn: Conn;
-	readonly #request: IncomingMessage;
-	readonly #response: ServerResponse;
+	readonly #request: AgentRequest;
+	readonly #answer: Answer;
 	readonly #head: Head;
 	readonly #route: Route;
 	readonly #facts: {
@@ -43,6 +45,8 @@ export class Exchange {
 	};
 	readonly #done: () => void;
 	#body: Buffer | undefined;
+	/** A body that was too long to be read whole: what was read of it, and the rest. */
+	#source: BodySource | undefined;
 	/** True while the body is being read into memory. */
 	#collecting = false;
 	#call: Call | undefined;
@@ -55,8 +59,6 @@ export class Exchange {
 	#continued = false;
 	/** Bytes that were read of the agent's connection when a time limit last looked, and since when there are no more. */
 	#seen: { readonly bytes: number; readonly at: number } | undefined;
-	/** Since when the answer is written to its end. */
-	#written: number | undefined;
 	/** Lets go of the call's life. */
 	#release: (() => void) | undefined;
 	/** The decision that held the answer back. */
@@ -66,8 +68,8 @@ export class Exchange {
 	constructor(
 		deps: HttpDeps,
 		conn: Conn,
-		request: IncomingMessage,
-		response: ServerResponse,
+		request: AgentRequest,
+		answer: Answer,
 		head: Head,
 		routed: Routed,
 		strip: string | undefined,
@@ -76,7 +78,7 @@ export class Exchange {
 		this.#deps = deps;
 		this.#conn = conn;
 		this.#request = request;
-		this.#response = response;
+		this.#answer = answer;
 		this.#head = head;
 		this.#route = routed.route;
 		this.#done = done;
@@ -84,16 +86,16 @@ export class Exchange {
 		const authority = upstream?.authority ?? authorityText(target.host, target.port, routed.scheme);
 		const path = 'path' in head.target ? head.target.path : '*';
 		const query = 'query' in head.target ? head.target.query : undefined;
-		const headers = forwardedHeaders(request.rawHeaders, authority, head.connection);
+		const headers = forwardedHeaders(request.fields, authority, head.connection);
 		if (strip !== undefined) dropHeader(headers, strip);
 		this.#facts = { path, query, authority, headers };
 	}
 
 	start(): void {
 		const { length, expectsContinue } = this.#head;
-		this.#response.once('close', () => {
-			if (!this.#response.writableFinished) this.abort('agent_aborted');
-			else this.#finish();
+		this.#answer.onOver(finished => {
+			if (!finished) this.abort('agent_aborted');
+			this.#finish();
 		});
 		const policy = this.#deps.calls.policyOf(this.#conn);
 		if (policy?.reads('request').has('http', 'query') && decodeQuery(this.#facts.query ?? '') === undefined) {
@@ -132,7 +134,7 @@ export class Exchange {
 	#continue(): void {
 		if (this.#continued) return;
 		this.#continued = true;
-		this.#response.writeContinue();
+		this.#answer.interim(100, 'Continue', []);
 	}
 
 	/** A body that policy cannot be given whole: a rule over it must not fall silent. */
@@ -156,6 +158,7 @@ export class Exchange {
 				return;
 			}
 			if (result.kind === 'whole') this.#body = result.data;
+			else this.#source = result.source;
 			then();
 		});
 	}
@@ -201,18 +204,15 @@ export class Exchange {
 		const { method, length, expectsContinue } = this.#head;
 		if (expectsContinue && this.#body === undefined && length !== 0) this.#continue();
 		const { path, query, headers } = this.#facts;
-		const body = length === 0 ? null : (this.#body ?? this.#request);
-		if (length !== undefined && (length > 0 || method === 'POST' || method === 'PUT' || method === 'PATCH'))
-			headers.push('content-length', String(length));
-		const trailers = (): void => {
-			if (this.#request.rawTrailers.length > 0) this.#deps.droppedTrailers();
-		};
-		if (this.#request.complete) trailers();
-		else this.#request.once('end', trailers);
+		const body = length === 0 ? null : (this.#body ?? this.#source ?? this.#request);
+		// What came in chunks and was read whole goes on with its length.
+		const known = length ?? this.#body?.length;
+		if (known !== undefined && (known > 0 || method === 'POST' || method === 'PUT' || method === 'PATCH'))
+			headers.push('content-length', String(known));
 		const forward = new Forward(
 			call.permit,
-			{ method, path: query === undefined ? path : `${path}?${query}`, headers, body },
-			this.#response,
+			{ method, path: query === undefined ? path : `${path}?${query}`, headers, body, chunked: known === undefined },
+			this.#answer,
 			{
 				pool: this.#deps.pool,
 				judge: this.#deps.calls.policyOf(this.#conn)?.defines('response')
@@ -243,6 +243,7 @@ export class Exchange {
 
 	#ended(end: ForwardEnd): void {
 		this.#release?.();
+		if ((this.#request.body?.trailers.length ?? 0) > 0) this.#deps.droppedTrailers();
 		this.#call?.end({
 			cause: end.cause,
 			sent: end.sent,
@@ -253,12 +254,12 @@ export class Exchange {
 		});
 		if (end.cause === 'completed') return;
 		if (end.silent && end.cause !== 'agent_aborted') this.#refuse(end.cause, [], end.error);
-		else this.#response.destroy();
+		else this.#answer.destroy();
 	}
 
 	#refuse(cause: Cause, reasons: readonly Reason[], detail: string | undefined): void {
 		const said = this.#denial?.reasons ?? reasons;
-		refuseExchange(this.#request, this.#response, {
+		refuseExchange(this.#request, this.#answer, {
 			cause,
 			reasons: said,
 			detail,
@@ -274,45 +275,37 @@ export class Exchange {
 		else if (cause === 'agent_aborted' || this.#call !== undefined) {
 			this.#release?.();
 			this.#call?.end({ cause, ...(error === undefined ? {} : { error }) });
-			if (cause !== 'agent_aborted' && !this.#response.headersSent) this.#refuse(cause, [], error);
-			else this.#response.destroy();
+			if (cause !== 'agent_aborted' && !this.#answer.started) this.#refuse(cause, [], error);
+			else this.#answer.destroy();
 		} else if (!this.#asked) {
 			// Not decided yet: the refusal is the decision, and is written down as one.
 			this.#collecting = false;
 			this.#decide(undefined, refused(cause, error));
 		} else this.#late ??= refused(cause, error);
-		if (this.#response.destroyed) this.#finish();
+		if (this.#answer.closed) this.#finish();
 	}
 
 	/** Ends the connection behind this answer. */
 	closeAfter(): void {
-		this.#response.shouldKeepAlive = false;
+		this.#answer.keepAlive = false;
 	}
 
 	/** Looks at the time limits; called every now and then. */
 	tick(now: number): void {
 		const { limits } = this.#deps;
 		const forward = this.#forward;
-		if (this.#response.writableEnded) this.#unread(now);
-		else if (limits.total > 0 && now - this.started > limits.total)
+		if (this.#answer.ended) return;
+		if (limits.total > 0 && now - this.started > limits.total)
 			this.abort(forward === undefined ? 'limit_exceeded' : 'upstream_timeout', 'limits.total');
 		else if (forward === undefined) {
 			if (this.#collecting && this.#idle(now) > limits.body_idle) this.abort('limit_exceeded', 'limits.body_idle');
 		} else if (forward.waiting && this.#request.complete) {
 			if (now - forward.lastByte > limits.answer) this.abort('upstream_timeout', 'limits.answer');
 		} else if (now - forward.lastByte > limits.body_idle) {
-			// Who keeps whom waiting: undici pauses a body that the upstream does not take.
-			const agent = forward.waiting ? !this.#request.isPaused() : this.#response.writableNeedDrain;
+			// Who keeps whom waiting: a body that the upstream does not take is paused.
+			const agent = forward.waiting ? this.#request.flowing : this.#answer.blocked;
 			this.abort(agent ? 'limit_exceeded' : 'upstream_timeout', 'limits.body_idle');
 		}
-	}
-
-	/** An answer that is written to its end and that the agent does not take. One that waits for its turn has no socket yet. */
-	#unread(now: number): void {
-		const { socket } = this.#response;
-		if (socket === null) return;
-		this.#written ??= now;
-		if (now - this.#written > this.#deps.limits.body_idle) socket.destroy();
 	}
 
 	/** Milliseconds since bytes of the agent's were last seen. */

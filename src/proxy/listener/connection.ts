@@ -3,7 +3,6 @@ import type { Identity } from '../../model/agent.ts';
 import { type Cause, type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
 import { Life } from '../../model/life.ts';
-import type { Target } from '../../model/target.ts';
 
 export interface ConnectionLimits {
 	/** Open connections of this listener. */
@@ -23,11 +22,13 @@ export class Connections {
 	readonly #conns = new Set<Conn>();
 	readonly #perAgent = new Map<string, number>();
 	readonly #count: (open: number) => void;
-	#next = 0;
+	readonly #number: () => number;
 
-	constructor(listener: string, count: (open: number) => void) {
+	/** `count` is told how many are open whenever that changes; `number` gives each Conn another one. */
+	constructor(listener: string, count: (open: number) => void, number: () => number) {
 		this.#listener = listener;
 		this.#count = count;
+		this.#number = number;
 	}
 
 	/** Set by the listener, which gets them from the configuration in force. */
@@ -67,18 +68,16 @@ export class Connections {
 	}
 
 	/** Makes the Conn of an identified agent. Whoever asks for it says `gone` when the connection is over. */
-	identified(identity: Identity, pinnedTarget?: Target): Conn | Refused {
+	identified(identity: Identity): Conn | Refused {
 		const { id } = identity.agent;
 		const open = this.#perAgent.get(id) ?? 0;
 		if (open >= this.limits.connectionsPerAgent) return refused('limit_exceeded', 'limits.connections_per_agent');
 		this.#perAgent.set(id, open + 1);
-		this.#next++;
 		const conn: Conn = Object.freeze({
-			id: `${this.#listener}-${this.#next}`,
+			id: `${this.#listener}-${this.#number()}`,
 			identity,
 			listener: this.#listener,
 			life: new Life(),
-			...(pinnedTarget === undefined ? {} : { pinnedTarget }),
 		});
 		this.#conns.add(conn);
 		return conn;

@@ -5,6 +5,8 @@ import { type Refused, refused } from '../../model/cause.ts';
 
 /** What the TLS side of a listener takes from identity/. */
 export interface TlsIdentity {
+	/** Why no handshake can be served now: Sallyport itself has no valid SVID. */
+	problem(): Refused | undefined;
 	serverTlsOptions(listener: string): TlsOptions;
 	identifyTls(socket: TLSSocket): Identity | Refused;
 }
@@ -38,12 +40,17 @@ export class AgentHandshakes {
 
 	/** `unread` was read from the socket already and belongs to the handshake. `done` runs once. */
 	accept(socket: Socket, unread: Buffer | undefined, done: Done): void {
+		const problem = this.#identity.problem();
+		if (problem !== undefined) {
+			// Whoever waits for it is told in a turn of its own, as of every other end.
+			process.nextTick(done, problem);
+			return;
+		}
 		const generation = this.#generation;
 		const shaker = this.#free.pop() ?? new Handshaker(this.#identity, this.#listener, this.#limit, this.#alpn);
 		if (unread !== undefined && unread.length > 0) socket.unshift(unread);
-		shaker.accept(socket, result => {
-			if (generation === this.#generation && this.#free.length < 64) this.#free.push(shaker);
-			done(result);
+		shaker.accept(socket, done, () => {
+			if (generation === this.#generation && this.#free.length < MOST_FREE) this.#free.push(shaker);
 		});
 	}
 
@@ -54,10 +61,19 @@ export class AgentHandshakes {
 	}
 }
 
+const MOST_FREE = 64;
+
+/** What one handshake is for. */
+interface Turn {
+	/** Undefined once it was told. */
+	done: Done | undefined;
+	readonly free: () => void;
+}
+
 class Handshaker {
 	readonly #identity: TlsIdentity;
 	readonly #server: Server;
-	#done: Done | undefined;
+	#turn: Turn | undefined;
 
 	constructor(identity: TlsIdentity, listener: string, limit: number, alpn: readonly string[] | undefined) {
 		this.#identity = identity;
@@ -69,38 +85,52 @@ class Handshaker {
 		this.#server.on('secureConnection', socket => {
 			socket.on('error', () => {});
 			const who = this.#identity.identifyTls(socket);
-			this.#finish({
+			this.#over({
 				socket,
 				identity: who,
 				alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
 			});
 		});
 		this.#server.on('tlsClientError', (error, socket) => {
-			this.#finish(handshakeRefusal(error));
+			this.#over(handshakeRefusal(error));
 			socket.destroy();
 		});
 	}
 
-	accept(socket: Socket, done: Done): void {
-		this.#done = done;
+	/**
+	 * `free` runs when node:tls itself has said how it ended, which it does once: a socket that closes is told of at once,
+	 * but what is still to be heard of it must not be taken for the end of the next.
+	 */
+	accept(socket: Socket, done: Done, free: () => void): void {
 		const closed = (): void =>
-			this.#finish(refused('identity_missing', 'the connection was closed in the TLS handshake'));
-		socket.once('close', closed);
-		this.#done = result => {
-			socket.removeListener('close', closed);
-			done(result);
+			tell(turn, refused('identity_missing', 'the connection was closed in the TLS handshake'));
+		const turn: Turn = {
+			done: result => {
+				socket.removeListener('close', closed);
+				done(result);
+			},
+			free,
 		};
+		this.#turn = turn;
+		socket.once('close', closed);
 		// An agent that leaves in the middle of a handshake is gone, not half-closed.
 		socket.allowHalfOpen = false;
 		this.#server.emit('connection', socket);
 	}
 
-	#finish(result: Shaken): void {
-		const done = this.#done;
-		if (done === undefined) return;
-		this.#done = undefined;
-		done(result);
+	#over(result: Shaken): void {
+		const turn = this.#turn;
+		if (turn === undefined) return;
+		this.#turn = undefined;
+		turn.free();
+		tell(turn, result);
 	}
+}
+
+function tell(turn: Turn, result: Shaken): void {
+	const { done } = turn;
+	turn.done = undefined;
+	done?.(result);
 }
 
 /** From a closed set of texts, so that a flood of failures coalesces. */

@@ -1,152 +1,129 @@
 import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { ListenerConfig } from '../../config/schema.ts';
-import { clearSocketPath } from '../../config/socket-path.ts';
-import type { Cause, Refused } from '../../model/cause.ts';
-import { refused } from '../../model/cause.ts';
+import { type Bound, boundOf, listen } from '../../config/listen.ts';
+import type { ListenAddress } from '../../config/values.ts';
+import { type Refused, refused } from '../../model/cause.ts';
 import type { ConnectionLimits, Connections } from './connection.ts';
 
-/** What a listener does with the sockets that it takes. */
+/** What serves the connections of a listener, as one configuration wants it. */
 export interface Entrance {
 	accept(socket: Socket): void;
 	/** After a change of SVID or trust bundle: new handshakes use the new one. */
 	renew(): void;
-	/** What is under way: exchanges, sessions, tunnels. */
+	/** What is under way: exchanges, sessions. Who has not said anything yet is not. */
 	readonly busy: number;
-	/** Idle connections may go; what is under way goes on. */
+	/** Sallyport stops: idle and silent connections go at once, what is under way goes on. */
 	drain(): void;
+	/**
+	 * `next` serves the listener from now on, if there is one still: idle connections go, what is under way goes on as it
+	 * was begun. `empty` runs once, when no connection is left; then it is closed.
+	 */
+	retire(next: Entrance | undefined, empty: () => void): void;
+	/** Ends what is left. */
 	close(): void;
 }
 
-/** What a listener does, and by which limits; a reload changes it under an open socket. */
+/** What a listener does with the sockets that it takes; a reload changes it under an open socket. */
 export interface Duty {
+	/** The listener's name. */
+	readonly name: string;
+	readonly connections: Connections;
 	readonly entrance: Entrance;
 	/** New connections per second. */
 	readonly rate: number;
 	readonly limits: ConnectionLimits;
+	/** Writes down who was turned away. */
+	refuse(refusal: Refused, socket: Socket): void;
 }
 
 /** A socket on which agents are accepted: counts, caps and paces what comes before anybody is known. */
 export class Listener {
-	readonly name: string;
-	readonly connections: Connections;
-	readonly #refuse: (refusal: Refused, socket: Socket) => void;
+	/** As it is configured: port 0 stays 0. */
+	readonly address: ListenAddress;
 	readonly #server: Server;
-	/** Of configurations before, while they still have connections. */
-	readonly #before = new Set<Entrance>();
-	#config: ListenerConfig;
-	#duty: Duty;
-	#tokens: number;
+	#mode: number;
+	#duty: Duty | undefined;
+	/** Who came before there was a duty. */
+	#waiting: Socket[] = [];
+	#tokens = 0;
 	#filled = performance.now();
+	/** Where it was when it was released. */
+	#place: Bound | undefined;
 
-	constructor(
-		config: ListenerConfig,
-		duty: Duty & { readonly connections: Connections },
-		refuse: (refusal: Refused, socket: Socket) => void,
-	) {
-		this.name = config.name;
-		this.connections = duty.connections;
-		this.connections.limits = duty.limits;
-		this.#refuse = refuse;
-		this.#config = config;
-		this.#duty = duty;
-		this.#tokens = duty.rate;
+	constructor(address: ListenAddress, mode: number) {
+		this.address = address;
+		this.#mode = mode;
 		this.#server = createServer(
 			{ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 },
 			socket => this.#accept(socket),
 		);
 	}
 
-	get config(): ListenerConfig {
-		return this.#config;
+	/** Rejects with what stands in the way: the port is taken, the path is no socket, … Whoever comes waits for `serve`. */
+	open(): Promise<void> {
+		return listen(this.#server, this.address, { mode: this.#mode, backlog: BACKLOG });
 	}
 
-	get busy(): number {
-		let busy = this.#duty.entrance.busy;
-		for (const entrance of this.#before) busy += entrance.busy;
-		return busy;
+	/** Undefined until `serve`. */
+	get duty(): Duty | undefined {
+		return this.#duty;
 	}
 
-	/** New connections are served by this from now on; open ones go on as they were. */
-	change(config: ListenerConfig, duty: Duty): void {
-		for (const entrance of this.#before) {
-			if (entrance.busy > 0) continue;
-			entrance.close();
-			this.#before.delete(entrance);
-		}
-		this.#before.add(this.#duty.entrance);
-		this.#duty.entrance.drain();
-		this.#config = config;
+	/** Connections are served in this way from now on; those that are open belong to the entrance that took them. */
+	serve(duty: Duty): void {
+		if (this.#duty === undefined) this.#tokens = duty.rate;
 		this.#duty = duty;
-		this.connections.limits = duty.limits;
+		duty.connections.limits = duty.limits;
+		for (const socket of this.#waiting.splice(0)) this.#accept(socket);
 	}
 
-	renew(): void {
-		this.#duty.entrance.renew();
+	/** Mode of a Unix socket. */
+	get mode(): number {
+		return this.#mode;
 	}
 
-	/** Rejects with what stands in the way: the port is taken, the path is no socket, … */
-	async listen(): Promise<void> {
-		const { address, mode } = this.#config;
-		if (address.kind === 'unix') await clearSocketPath(address.path);
-		await new Promise<void>((resolve, reject) => {
-			this.#server.once('error', reject);
-			const ready = (): void => {
-				this.#server.removeListener('error', reject);
-				this.#server.on('error', () => {});
-				resolve();
-			};
-			if (address.kind === 'unix') this.#server.listen({ path: address.path, backlog: 1024 }, ready);
-			else this.#server.listen({ host: address.host, port: address.port, backlog: 1024 }, ready);
-		});
-		if (address.kind === 'unix') chmodSync(address.path, mode);
+	/** Throws when the socket is not there any more, or not Sallyport's to change. */
+	changeMode(mode: number): void {
+		if (this.address.kind === 'unix' && mode !== this.#mode) chmodSync(this.address.path, mode);
+		this.#mode = mode;
 	}
 
 	/** Where it listens: address and port that were bound, or the path. */
-	get bound(): { readonly address: string; readonly port: number } | { readonly path: string } | undefined {
-		const bound = this.#server.address();
-		if (bound === null) return undefined;
-		return typeof bound === 'string' ? { path: bound } : { address: bound.address, port: bound.port };
+	get bound(): Bound | undefined {
+		return boundOf(this.#server);
 	}
 
-	/** Takes no new connections and lets idle ones go. */
-	drain(): void {
+	/** Takes no new connections: its place is free for another socket. */
+	close(): void {
+		this.#place = this.bound ?? this.#place;
 		this.#server.close();
-		for (const entrance of [...this.#before, this.#duty.entrance]) entrance.drain();
+		for (const socket of this.#waiting.splice(0)) socket.destroy();
 	}
 
-	/** Ends everything that is still open; `destroy` comes a moment later, when last words have gone out. */
-	close(cause: Cause): void {
-		this.#server.close();
-		for (const entrance of [...this.#before, this.#duty.entrance]) entrance.close();
-		this.connections.end(cause);
-	}
-
-	destroy(): void {
-		this.connections.destroy();
+	/** Takes its place again after `close`. */
+	reopen(): Promise<void> {
+		const { address } = this;
+		const place = this.#place;
+		const again =
+			address.kind === 'tcp' && place !== undefined && 'port' in place ? { ...address, port: place.port } : address;
+		return listen(this.#server, again, { mode: this.#mode, backlog: BACKLOG });
 	}
 
 	#accept(socket: Socket): void {
 		socket.on('error', () => {});
-		if (!this.#take()) {
-			this.#turnAway(socket, 'limits.handshakes_per_second');
+		const duty = this.#duty;
+		if (duty === undefined) {
+			if (this.#waiting.length < MOST_WAITING) this.#waiting.push(socket);
+			else socket.resetAndDestroy();
 			return;
 		}
-		if (!this.connections.accept(socket)) {
-			this.#turnAway(socket, 'limits.connections');
-			return;
-		}
-		this.#duty.entrance.accept(socket);
-	}
-
-	#turnAway(socket: Socket, limit: string): void {
-		this.#refuse(refused('limit_exceeded', limit), socket);
-		socket.resetAndDestroy();
+		if (!this.#take(duty.rate)) turnAway(duty, socket, 'limits.handshakes_per_second');
+		else if (!duty.connections.accept(socket)) turnAway(duty, socket, 'limits.connections');
+		else duty.entrance.accept(socket);
 	}
 
 	/** A bucket of one second's worth of connections. */
-	#take(): boolean {
-		const { rate } = this.#duty;
+	#take(rate: number): boolean {
 		const now = performance.now();
 		this.#tokens = Math.min(rate, this.#tokens + ((now - this.#filled) / 1000) * rate);
 		this.#filled = now;
@@ -154,4 +131,13 @@ export class Listener {
 		this.#tokens--;
 		return true;
 	}
+}
+
+const BACKLOG = 1024;
+/** Who comes between the opening of a new listener and the moment that its configuration is in force. */
+const MOST_WAITING = 256;
+
+function turnAway(duty: Duty, socket: Socket, limit: string): void {
+	duty.refuse(refused('limit_exceeded', limit), socket);
+	socket.resetAndDestroy();
 }

@@ -14,5 +14,12 @@ export interface Recognition {
 }
 
 /** Which of the three ways a listener uses. */
-export const wayOf = (config: ListenerConfig): SessionSettings['authenticate'] =>
-	config.authenticate === 'mtls' ? 'mtls' : 'token' in config.authenticate ? 'token' : 'as';
+export const wayOf = ({ authenticate }: ListenerConfig): SessionSettings['authenticate'] =>
+	authenticate === 'mtls' ? 'mtls' : 'token' in authenticate ? 'token' : 'as';
+
+/** Whether the listener's way could have made this identity known. */
+export function knows({ authenticate }: ListenerConfig, { agent, authentication }: Identity): boolean {
+	if (authenticate === 'mtls') return authentication === 'mtls';
+	if ('as' in authenticate) return authentication === 'as' && authenticate.as === agent.id;
+	return authentication === 'token' && authenticate.token.agents.includes(agent.id);
+}

@@ -46,8 +46,10 @@ export interface SessionDeps {
 	 * there is a permit, and never otherwise.
 	 */
 	decide(conn: Conn, call: CallFacts, sections: readonly Section[], done: (result: Decided) => void): void;
-	/** TCP to the permit's target, more than once for a cancel request. Returns what aborts it. */
+	/** TCP to the permit's target. Returns what aborts it. */
 	dial(permit: SessionPermit, done: (result: { readonly socket: Socket } | Refused) => void): () => void;
+	/** The same once more, for a cancel request, which acts under the permit of the session that it cancels. */
+	cancel(permit: SessionPermit, done: (result: { readonly socket: Socket } | Refused) => void): () => void;
 	/** TLS as client on a dialled socket. */
 	startUpstreamTls(
 		permit: SessionPermit,

@@ -19,9 +19,16 @@ export class SessionDoor {
 	/** The last computation that was asked for; the next one waits for it. */
 	#computing: Promise<unknown> = Promise.resolve();
 
-	constructor(protocol: SessionProtocol, settings: SessionSettings, deps: SessionDeps, limits: SessionLimits) {
+	/** `shared` is of the door that had these agents before, when there was one; its sessions may be open still. */
+	constructor(
+		protocol: SessionProtocol,
+		settings: SessionSettings,
+		deps: SessionDeps,
+		limits: SessionLimits,
+		shared: unknown = protocol.share(),
+	) {
 		this.#protocol = protocol;
-		this.#shared = protocol.share();
+		this.#shared = shared;
 		this.#settings = settings;
 		this.#deps = deps;
 		this.#limits = limits;
@@ -30,6 +37,11 @@ export class SessionDoor {
 	/** Sessions with an open socket on either side. */
 	get size(): number {
 		return this.#sessions.size;
+	}
+
+	/** Sessions that are under way. */
+	get busy(): number {
+		return this.#sessions.busy;
 	}
 
 	/** Runs a session on an accepted socket; `identity` on a listener that knows its agent. */
@@ -55,6 +67,11 @@ export class SessionDoor {
 		const result = this.#computing.then(run);
 		this.#computing = result.catch(() => {});
 		return result;
+	}
+
+	/** Ends those who have not asked for anything yet. */
+	drain(): void {
+		this.#sessions.drain();
 	}
 
 	/** Ends every session, identified or not. */

@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
 import type { Limits, ListenerConfig } from '../../config/schema.ts';
+import { hostPortText } from '../../formats/host-port.ts';
 import type { Identity } from '../../model/agent.ts';
-import type { Refused } from '../../model/cause.ts';
+import { type Refused, refused } from '../../model/cause.ts';
+import type { Conn } from '../../model/conn.ts';
 import type { SessionPermit } from '../../model/permit.ts';
 import type { RefusedConnection } from '../../model/record.ts';
 import type { Credential, SessionProtocol } from '../../protocols/contract.ts';
@@ -10,8 +12,9 @@ import type { Connections } from '../listener/connection.ts';
 import { AgentHandshakes } from '../listener/handshake.ts';
 import type { Entrance } from '../listener/listener.ts';
 import { type Recognition, wayOf } from '../listener/recognition.ts';
+import { refusedConnection } from '../listener/refusal.ts';
 import type { Dialler } from '../upstream/dial.ts';
-import { authorityText, type Upstream } from '../upstream/route.ts';
+import type { Upstream } from '../upstream/route.ts';
 import { SessionDoor } from './door.ts';
 
 export interface SessionEntranceDeps {
@@ -20,14 +23,19 @@ export interface SessionEntranceDeps {
 	readonly dialler: Dialler;
 	readonly limits: Limits;
 	readonly upstream: Upstream;
-	readonly observe: boolean;
+	/** The mode of the upstream by the configuration in force. */
+	observes(): boolean;
 	readonly maxBuffered: number;
 	credential(identity: Identity): Credential | 'none' | 'no_match';
 	mayUse(identity: Identity): Refused | undefined;
 	refusedConnection(record: RefusedConnection): void;
 	draining(): boolean;
-	/** A session is cancelled: called before anything is dialled for it. */
-	cancelled(permit: SessionPermit): void;
+	/** Why a session that is about to be decided is not opened any more: a reload overtook it. */
+	overtaken(conn: Conn): Refused | undefined;
+	/** Records that a session is cancelled; `written` runs once, later, before anything is dialled for it. */
+	cancelled(permit: SessionPermit, written: (refusal?: Refused) => void): void;
+	/** What sessions of this door know of one another. */
+	readonly shared: unknown;
 }
 
 /** A door for a session protocol. */
@@ -36,6 +44,7 @@ export class SessionEntrance implements Entrance {
 	/** By the protocols that ALPN offers. */
 	readonly #handshakes = new Map<string, AgentHandshakes>();
 	readonly #as: Identity | undefined;
+	#empty: (() => void) | undefined;
 
 	constructor(config: ListenerConfig, recognition: Recognition, protocol: SessionProtocol, deps: SessionEntranceDeps) {
 		const { limits, upstream, connections } = deps;
@@ -43,8 +52,6 @@ export class SessionEntrance implements Entrance {
 		this.#as = recognition.as;
 		/** The accepted socket below each TLS socket. */
 		const below = new WeakMap<Socket, Socket>();
-		/** Permits whose session was dialled: what they dial again is a cancel request. */
-		const dialled = new WeakSet<SessionPermit>();
 		const handshakes = (alpn: readonly string[] | undefined): AgentHandshakes => {
 			const key = alpn?.join(' ') ?? '';
 			const made =
@@ -55,7 +62,7 @@ export class SessionEntrance implements Entrance {
 		this.#door = new SessionDoor(
 			protocol,
 			{
-				address: authorityText(upstream.target.host, upstream.target.port),
+				address: hostPortText(upstream.target.host, upstream.target.port),
 				authenticate: way,
 				upstreamTls: upstream.config.tls !== undefined,
 				credential: identity => deps.credential(identity),
@@ -78,12 +85,12 @@ export class SessionEntrance implements Entrance {
 					recognition.token?.(username, password) ?? { cause: 'identity_invalid', detail: 'no token is taken here' },
 				makeConn: (identity, socket) => {
 					const conn =
-						deps.mayUse(identity) ??
-						(deps.draining() ? { cause: 'draining' } : connections.identified(identity, upstream.target));
+						deps.mayUse(identity) ?? (deps.draining() ? refused('draining') : connections.identified(identity));
 					if (!('cause' in conn)) connections.known(below.get(socket) ?? socket);
 					return conn;
 				},
-				decide: (conn, call, sections, done) =>
+				decide: (conn, call, sections, done) => {
+					const overtaken = deps.overtaken(conn);
 					deps.calls.decide(
 						{
 							conn,
@@ -92,7 +99,8 @@ export class SessionEntrance implements Entrance {
 							call,
 							sections,
 							permit: 'session',
-							observe: deps.observe,
+							observe: deps.observes(),
+							...(overtaken === undefined ? {} : { refused: overtaken }),
 						},
 						decided => {
 							const { decision, permit } = decided;
@@ -110,27 +118,31 @@ export class SessionEntrance implements Entrance {
 									}),
 							});
 						},
-					),
-				dial: (permit, done) => {
-					// A cancel request acts upstream under the permit of the session that it cancels, and leaves a record of its own.
-					if (dialled.has(permit)) deps.cancelled(permit);
-					else dialled.add(permit);
-					return deps.dialler.dial(permit, done);
+					);
+				},
+				dial: (permit, done) => deps.dialler.dial(permit, done),
+				cancel: (permit, done) => {
+					let abandoned = false;
+					let abort = (): void => {
+						abandoned = true;
+					};
+					deps.cancelled(permit, refusal => {
+						if (abandoned) return;
+						if (refusal !== undefined) done(refusal);
+						else abort = deps.dialler.dial(permit, done);
+					});
+					return () => abort();
 				},
 				startUpstreamTls: (permit, socket, alpn, done) => deps.dialler.secure(permit, socket, alpn, done),
 				refused: (refusal, conn, socket) =>
-					deps.refusedConnection({
-						listener: config.name,
-						cause: refusal.cause,
-						detail: refusal.detail ?? '',
-						remote: socket.remoteAddress ?? '',
-						...(conn === undefined ? {} : { claimed: conn.identity.agent.id }),
-					}),
+					deps.refusedConnection(refusedConnection(config.name, refusal, socket.remoteAddress, conn?.identity)),
 				over: conn => {
 					if (conn !== undefined) connections.gone(conn);
+					this.#leaveIfEmpty();
 				},
 			},
 			{ handshake: limits.handshake, dial: limits.dial, session: limits.session, sessionIdle: limits.session_idle },
+			deps.shared,
 		);
 	}
 
@@ -143,11 +155,26 @@ export class SessionEntrance implements Entrance {
 	}
 
 	get busy(): number {
-		return this.#door.size;
+		return this.#door.busy;
 	}
 
 	/** Sessions that are open go on until the drain is over. */
-	drain(): void {}
+	drain(): void {
+		this.#door.drain();
+	}
+
+	/** Those that have not asked for anything yet go on too: what they ask for is held against the configuration in force. */
+	retire(_next: Entrance | undefined, empty: () => void): void {
+		this.#empty = empty;
+		this.#leaveIfEmpty();
+	}
+
+	#leaveIfEmpty(): void {
+		const empty = this.#empty;
+		if (empty === undefined || this.#door.size > 0) return;
+		this.#empty = undefined;
+		empty();
+	}
 
 	close(): void {
 		this.#door.end('draining');

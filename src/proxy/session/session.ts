@@ -28,6 +28,7 @@ export class Session implements FlowHost {
 	#permit: SessionPermit | undefined;
 	#decided: Decided | undefined;
 	#askedToDecide = false;
+	#cancels = false;
 	#questions = 0;
 	#ended: Cause | undefined;
 	/** Takes back the question that is not answered yet. */
@@ -61,6 +62,17 @@ export class Session implements FlowHost {
 		this.#flow.end(cause);
 	}
 
+	get closing(): boolean {
+		return this.#flow.closing;
+	}
+
+	/** Ends it if it has not asked for anything yet, at once if it has not said a word. */
+	drain(): void {
+		if (this.#askedToDecide || this.#cancels) return;
+		this.#flow.end('draining');
+		if (this.#socket.bytesRead === 0) this.#socket.destroy();
+	}
+
 	tick(now: number): void {
 		this.#flow.tick(now);
 	}
@@ -81,13 +93,14 @@ export class Session implements FlowHost {
 				this.#decide(step);
 				return;
 			case 'dial':
-				this.#dial(step.permit);
+				this.#dial(step.permit, this.#deps.dial);
 				return;
 			case 'cancel':
+				this.#cancels = true;
 				this.#flow.allow(step.permit);
 				this.#permit = step.permit;
 				this.#flow.deadline(this.#limits.dial + this.#limits.handshake, 'upstream_timeout');
-				this.#dial(step.permit);
+				this.#dial(step.permit, this.#deps.cancel);
 				return;
 			case 'compute':
 				this.#compute(step);
@@ -216,9 +229,9 @@ export class Session implements FlowHost {
 		});
 	}
 
-	#dial(permit: SessionPermit): void {
+	#dial(permit: SessionPermit, dial: SessionDeps['dial']): void {
 		const open = this.#asked();
-		this.#abort = this.#deps.dial(permit, result => {
+		this.#abort = dial(permit, result => {
 			if (!open()) {
 				if ('socket' in result) result.socket.destroy();
 				return;

@@ -4,6 +4,10 @@ import type { Cause } from '../../model/cause.ts';
 const TICK = 1000;
 
 interface Member {
+	/** It is over, and its last words are on their way. */
+	readonly closing: boolean;
+	/** Sallyport stops: whoever has not asked for anything goes. */
+	drain(): void;
 	end(cause: Cause): void;
 	/** Milliseconds, monotonic. */
 	tick(now: number): void;
@@ -28,6 +32,17 @@ export class SessionSet {
 		if (this.#members.size > 0) return;
 		clearInterval(this.#timer);
 		this.#timer = undefined;
+	}
+
+	/** Those that go on. */
+	get busy(): number {
+		let busy = 0;
+		for (const member of this.#members) if (!member.closing) busy++;
+		return busy;
+	}
+
+	drain(): void {
+		for (const member of [...this.#members]) member.drain();
 	}
 
 	end(cause: Cause): void {

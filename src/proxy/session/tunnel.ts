@@ -81,6 +81,13 @@ class Tunnel implements FlowHost {
 		this.#flow.end(cause);
 	}
 
+	get closing(): boolean {
+		return this.#flow.closing;
+	}
+
+	/** It goes on until the drain is over. */
+	drain(): void {}
+
 	tick(now: number): void {
 		this.#flow.tick(now);
 	}

@@ -2,7 +2,7 @@ import { connect as netConnect, type Socket } from 'node:net';
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { type Refused, refused } from '../../model/cause.ts';
 import type { AnyPermit } from '../../model/permit.ts';
-import { isCallPermit, isSessionPermit } from '../../policy/permit.ts';
+import { isPermit } from '../../policy/permit.ts';
 import { type Checked, type OwnSockets, resolveTarget } from './address.ts';
 
 export interface Dialled {
@@ -18,13 +18,15 @@ export interface UpstreamTls {
 
 export interface DialDeps {
 	readonly own: OwnSockets;
-	/** Milliseconds for look-up, connection and TLS together. */
+	/** Milliseconds for look-up, connection and TLS together, whatever comes between them. */
 	readonly limit: number;
 	/** Address that is dialled for a declared upstream; undefined for others. */
 	addressOf(upstream: string): { readonly host: string; readonly port: number } | undefined;
 	/** Undefined when the target is spoken to in the clear. */
-	tlsOf(permit: AnyPermit): UpstreamTls | undefined;
+	tlsOf(permit: AnyPermit): UpstreamTls | Refused | undefined;
 }
+
+const LATE = refused('upstream_timeout', 'limits.dial');
 
 const CONNECT_ERRORS: Readonly<Record<string, string>> = {
 	ECONNREFUSED: 'the connection was refused',
@@ -41,6 +43,8 @@ const CONNECT_ERRORS: Readonly<Record<string, string>> = {
  */
 export class Dialler {
 	readonly #deps: DialDeps;
+	/** Until when the opening of a dialled socket may last; milliseconds, monotonic. */
+	readonly #deadlines = new WeakMap<Socket, number>();
 
 	constructor(deps: DialDeps) {
 		this.#deps = deps;
@@ -48,13 +52,17 @@ export class Dialler {
 
 	/** A TCP connection to the permit's target. `done` runs once, unless the returned function took it back first. */
 	dial(permit: AnyPermit, done: (result: Dialled | Refused) => void): () => void {
-		const attempt = new Attempt(this.#deps.limit, done);
+		const deadline = performance.now() + this.#deps.limit;
+		const attempt = new Attempt(this.#deps.limit, result => {
+			if ('socket' in result) this.#deadlines.set(result.socket, deadline);
+			done(result);
+		});
 		void this.#run(permit, attempt);
 		return () => attempt.abort();
 	}
 
 	async #run(permit: AnyPermit, attempt: Attempt): Promise<void> {
-		if (!isSessionPermit(permit) && !isCallPermit(permit)) {
+		if (!isPermit(permit)) {
 			attempt.finish(refused('no_rule', 'there is no permit'));
 			return;
 		}
@@ -83,7 +91,7 @@ export class Dialler {
 		attempt.finish(last);
 	}
 
-	/** The client's side of TLS on a dialled socket. */
+	/** The client's side of TLS on a dialled socket, in what is left of its time. */
 	secure(
 		permit: AnyPermit,
 		socket: Socket,
@@ -91,8 +99,14 @@ export class Dialler {
 		done: (result: { readonly socket: TLSSocket } | Refused) => void,
 	): void {
 		const tls = this.#deps.tlsOf(permit);
-		if (tls === undefined) {
-			done(refused('upstream_tls', 'the upstream has no tls'));
+		if (tls === undefined || 'cause' in tls) {
+			done(tls ?? refused('upstream_tls', 'the upstream has no tls'));
+			return;
+		}
+		const left = (this.#deadlines.get(socket) ?? 0) - performance.now();
+		if (left <= 0) {
+			socket.destroy();
+			done(LATE);
 			return;
 		}
 		let over = false;
@@ -108,10 +122,7 @@ export class Dialler {
 			}
 			done(result);
 		};
-		const timer = setTimeout(
-			() => finish(refused('upstream_timeout', 'the TLS handshake took too long')),
-			this.#deps.limit,
-		);
+		const timer = setTimeout(() => finish(LATE), left);
 		const fail = (error: NodeJS.ErrnoException): void => finish(refused('upstream_tls', tlsError(error)));
 		const closed = (): void =>
 			finish(refused('upstream_tls', 'the upstream closed the connection in the TLS handshake'));
@@ -176,7 +187,7 @@ class Attempt {
 		this.#done = done;
 		this.#timer = setTimeout(() => {
 			this.#socket?.destroy();
-			this.finish(refused('upstream_timeout', 'the connection was not open in time'));
+			this.finish(LATE);
 		}, limit);
 	}
 

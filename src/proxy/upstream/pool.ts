@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
-import type { Client } from 'undici';
-import UndiciClient from 'undici/lib/dispatcher/client.js';
 import { type Refused, refused } from '../../model/cause.ts';
+import type { Conn } from '../../model/conn.ts';
 import type { CallPermit } from '../../model/permit.ts';
+import { Roster } from '../../model/roster.ts';
+import type { Target } from '../../model/target.ts';
 import type { Dialler } from './dial.ts';
+import { UpstreamConnection } from './http-connection.ts';
 
 export interface PoolDeps {
 	readonly dialler: Dialler;
@@ -21,22 +23,40 @@ export interface PoolDeps {
 export interface Slot {
 	readonly key: string;
 	readonly agent: string;
-	readonly idle: UpstreamConnection[];
+	readonly idle: PooledConnection[];
 }
 
-/**
- * Our own pool over undici Clients, each on one socket that was dialled under a permit. undici never dials: its
- * connector hands out that socket once and fails after that.
- */
+/** A connection that serves one agent only. */
+export class PooledConnection extends UpstreamConnection {
+	/** Its place among those that are open. */
+	place = -1;
+	readonly slot: Slot;
+	readonly generation: number;
+	/** When it is not kept idle any longer, milliseconds, monotonic. */
+	idleUntil = 0;
+
+	constructor(socket: Socket, maxHeader: number, slot: Slot, generation: number) {
+		super(socket, maxHeader);
+		this.slot = slot;
+		this.generation = generation;
+	}
+}
+
+/** Connections to upstreams, each on one socket that was dialled under a permit. */
 export class UpstreamPool {
 	readonly #deps: PoolDeps;
 	readonly #slots = new Map<string, Slot>();
-	readonly #open = new Set<UpstreamConnection>();
+	/** The key that a connection's last call had: most go where the one before went. */
+	readonly #keys = new WeakMap<Conn, { readonly target: Target; readonly key: string }>();
+	readonly #open = new Roster<PooledConnection>();
+	readonly #sweeper: NodeJS.Timeout;
 	/** Grows when trust bundle, SVID or configuration change: connections made before are not used again. */
 	#generation = 0;
 
 	constructor(deps: PoolDeps) {
 		this.#deps = deps;
+		this.#sweeper = setInterval(() => this.#sweep(), Math.min(1000, Math.max(50, deps.keepAlive / 4)));
+		this.#sweeper.unref();
 	}
 
 	/** Open connections, idle ones included. */
@@ -44,14 +64,20 @@ export class UpstreamPool {
 		return this.#open.size;
 	}
 
-	slotOf(permit: CallPermit): Slot {
-		const { target, conn } = permit;
-		const key = `${conn.identity.agent.id} ${target.upstream ?? ''} ${target.host}:${target.port} ${target.tls ? (target.sni ?? '') : '-'}`;
-		return this.#slots.get(key) ?? { key, agent: conn.identity.agent.id, idle: [] };
+	slotOf({ target, conn }: CallPermit): Slot {
+		let known = this.#keys.get(conn);
+		if (known?.target !== target) {
+			known = {
+				target,
+				key: `${conn.identity.agent.id} ${target.upstream ?? ''} ${target.host}:${target.port} ${target.tls ? (target.sni ?? '') : '-'}`,
+			};
+			this.#keys.set(conn, known);
+		}
+		return this.#slots.get(known.key) ?? { key: known.key, agent: conn.identity.agent.id, idle: [] };
 	}
 
 	/** An idle connection, the last used first; undefined when there is none. */
-	takeIdle(slot: Slot): UpstreamConnection | undefined {
+	takeIdle(slot: Slot): PooledConnection | undefined {
 		for (;;) {
 			const connection = slot.idle.pop();
 			if (connection === undefined) return undefined;
@@ -61,10 +87,11 @@ export class UpstreamPool {
 	}
 
 	/** Dials a new one under the permit. */
-	open(slot: Slot, permit: CallPermit, done: (result: UpstreamConnection | Refused) => void): () => void {
+	open(slot: Slot, permit: CallPermit, done: (result: PooledConnection | Refused) => void): () => void {
 		const generation = this.#generation;
 		const made = (socket: Socket): void => {
-			const connection = new UpstreamConnection(socket, slot, generation, this.#deps, gone => this.#forget(gone));
+			const connection = new PooledConnection(socket, this.#deps.maxHeader, slot, generation);
+			socket.once('close', () => this.#forget(connection));
 			this.#open.add(connection);
 			this.#deps.count(1);
 			done(connection);
@@ -99,13 +126,22 @@ export class UpstreamPool {
 	}
 
 	/** Gives a connection back after a whole exchange. */
-	release(connection: UpstreamConnection): void {
+	release(connection: PooledConnection): void {
 		const { slot } = connection;
 		const kept = this.#slots.get(slot.key) ?? slot;
 		if (!connection.usable || connection.generation !== this.#generation || kept.idle.length >= this.#deps.maxIdle) {
 			connection.destroy();
 			return;
 		}
+		const { keepAlive } = connection;
+		// A second earlier than the upstream says: a request must not meet the closing connection.
+		const keep =
+			keepAlive === undefined ? this.#deps.keepAlive : Math.min(this.#deps.keepAlive, keepAlive * 1000 - 1000);
+		if (keep <= 0) {
+			connection.destroy();
+			return;
+		}
+		connection.idleUntil = performance.now() + keep;
 		this.#slots.set(kept.key, kept);
 		kept.idle.push(connection);
 	}
@@ -118,10 +154,18 @@ export class UpstreamPool {
 
 	/** Closes everything. */
 	close(): void {
+		clearInterval(this.#sweeper);
 		for (const connection of this.#open) connection.destroy();
 	}
 
-	#forget(connection: UpstreamConnection): void {
+	/** Closes those that were idle for too long. */
+	#sweep(): void {
+		const now = performance.now();
+		for (const { idle } of this.#slots.values())
+			for (const connection of [...idle]) if (connection.idleUntil <= now) connection.destroy();
+	}
+
+	#forget(connection: PooledConnection): void {
 		if (!this.#open.delete(connection)) return;
 		this.#deps.count(-1);
 		const slot = this.#slots.get(connection.slot.key);
@@ -129,63 +173,5 @@ export class UpstreamPool {
 		const place = slot.idle.indexOf(connection);
 		if (place >= 0) slot.idle.splice(place, 1);
 		if (slot.idle.length === 0) this.#slots.delete(slot.key);
-	}
-}
-
-/** One socket to an upstream, speaking HTTP/1.1, one exchange at a time. */
-export class UpstreamConnection {
-	readonly client: Client;
-	readonly slot: Slot;
-	readonly generation: number;
-	readonly #socket: Socket;
-	/** False until its first exchange is over: only a used one can have been closed while idle. */
-	used = false;
-	/** The socket broke; an orderly end is none. */
-	broken = false;
-
-	constructor(
-		socket: Socket,
-		slot: Slot,
-		generation: number,
-		deps: PoolDeps,
-		gone: (connection: UpstreamConnection) => void,
-	) {
-		this.#socket = socket;
-		this.slot = slot;
-		this.generation = generation;
-		let handed = false;
-		socket.once('close', () => gone(this));
-		socket.on('error', () => {
-			this.broken = true;
-		});
-		// The origin only names it in undici's errors: where the bytes go was settled when the socket was dialled.
-		this.client = new UndiciClient('http://upstream.invalid', {
-			allowH2: false,
-			pipelining: 1,
-			headersTimeout: 0,
-			bodyTimeout: 0,
-			keepAliveTimeout: deps.keepAlive,
-			keepAliveMaxTimeout: deps.keepAlive,
-			maxHeaderSize: deps.maxHeader,
-			connect: (_options, callback) => {
-				if (handed || socket.destroyed) {
-					callback(new Error('the upstream connection is over'), null);
-					return;
-				}
-				handed = true;
-				// undici, called back before it has returned, would wait for ever.
-				queueMicrotask(() => callback(null, socket));
-			},
-		});
-		this.client.on('disconnect', () => this.destroy());
-	}
-
-	get usable(): boolean {
-		return !this.#socket.destroyed && this.#socket.readable && this.#socket.writable && !this.client.destroyed;
-	}
-
-	destroy(): void {
-		this.#socket.destroy();
-		if (!this.client.destroyed) this.client.destroy(() => {});
 	}
 }

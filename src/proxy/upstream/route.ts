@@ -1,4 +1,5 @@
 import type { Config, UpstreamConfig } from '../../config/schema.ts';
+import { hostPortText, hostText } from '../../formats/host-port.ts';
 import { type Target, target } from '../../model/target.ts';
 
 /** A declared upstream at work: what is worked out once per configuration. */
@@ -24,10 +25,12 @@ export type Scheme = 'http' | 'https';
 export const defaultPort = (scheme: Scheme): number => (scheme === 'https' ? 443 : 80);
 
 /** `host` or `host:port` as a Host field carries it; the scheme's own port is left out. */
-export function authorityText(host: string, port: number, scheme?: Scheme): string {
-	const name = host.includes(':') ? `[${host}]` : host;
-	return scheme !== undefined && port === defaultPort(scheme) ? name : `${name}:${port}`;
-}
+export const authorityText = (host: string, port: number, scheme: Scheme): string =>
+	port === defaultPort(scheme) ? hostText(host) : hostPortText(host, port);
+
+/** Whether a tunnel to it would hide calls that are to be inspected. */
+export const isHiddenByTunnels = ({ config }: Upstream): boolean =>
+	config.protocol !== 'tcp' && config.tunnel !== 'allow';
 
 export class Router {
 	readonly #upstreams = new Map<string, Upstream>();
@@ -99,5 +102,22 @@ export class Router {
 		const upstream = this.#places.get(`${host}:${port}`);
 		if (upstream !== undefined) return { target: upstream.tunnel, upstream };
 		return { target: target({ host, port, protocol: 'tunnel', tls: false }) };
+	}
+
+	/**
+	 * Where a session to this upstream leads, or a tunnel to this target, and how: equal texts are the same place reached
+	 * in the same way. Undefined when it would not be opened.
+	 */
+	leadsTo(opened: { readonly door: string } | { readonly tunnel: Target }): string | undefined {
+		const { target, upstream } =
+			'door' in opened ? this.#forDoor(opened.door) : this.forTunnel(opened.tunnel.host, opened.tunnel.port);
+		if (target === undefined || (upstream !== undefined && 'tunnel' in opened && isHiddenByTunnels(upstream)))
+			return undefined;
+		return JSON.stringify([target.json, upstream?.config.address, upstream?.config.tls]);
+	}
+
+	#forDoor(name: string): Partial<Route> {
+		const upstream = this.#upstreams.get(name);
+		return upstream === undefined ? {} : { target: upstream.target, upstream };
 	}
 }

@@ -1,14 +1,14 @@
 import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
-import type { Refused } from '../../model/cause.ts';
+import { type Refused, refused } from '../../model/cause.ts';
 import type { Target } from '../../model/target.ts';
 import type { UpstreamTls } from './dial.ts';
 import type { Upstream } from './route.ts';
 
 export interface UpstreamTlsDeps {
 	upstream(name: string): Upstream | undefined;
-	/** Sallyport's own certificate and key. */
-	svid(): { readonly cert: string; readonly key: string };
+	/** Sallyport's own certificate and key; undefined while it has none. */
+	svid(): { readonly cert: string; readonly key: string } | undefined;
 	/** PEM CAs of the own trust bundles. */
 	trustAnchors(): readonly string[];
 	/** Judges the SVID of an upstream that must have this id; by the named trust bundle, or the own one. */
@@ -32,13 +32,15 @@ export class UpstreamContexts {
 	}
 
 	/** Undefined when the target is spoken to in the clear. */
-	of(target: Target): UpstreamTls | undefined {
+	of(target: Target): UpstreamTls | Refused | undefined {
 		if (!target.tls) return undefined;
 		const upstream = target.upstream === undefined ? undefined : this.#deps.upstream(target.upstream);
 		const tls = upstream?.config.tls;
+		const secureContext = this.#context(upstream);
+		if ('cause' in secureContext) return secureContext;
 		const name = target.sni ?? target.host;
 		const common = {
-			secureContext: this.#context(upstream),
+			secureContext,
 			host: name,
 			// SNI carries names only (RFC 6066 §3); an address is checked against the certificate all the same.
 			...(isIP(name) === 0 ? { servername: name } : { servername: '' }),
@@ -52,10 +54,13 @@ export class UpstreamContexts {
 		};
 	}
 
-	#context(upstream: Upstream | undefined): SecureContext {
+	#context(upstream: Upstream | undefined): SecureContext | Refused {
 		const key = upstream?.name ?? '';
 		let context = this.#contexts.get(key);
 		if (context === undefined) {
+			const own = upstream?.config.tls?.present_svid === true ? this.#deps.svid() : {};
+			// Without it the upstream would take Sallyport for nobody, and might serve nobody too.
+			if (own === undefined) return refused('upstream_tls', 'Sallyport has no SVID to show');
 			// A SPIFFE ID is judged by the own trust bundle unless another is named, a host name by the system's roots.
 			const named =
 				upstream === undefined
@@ -65,7 +70,7 @@ export class UpstreamContexts {
 			context = createSecureContext({
 				minVersion: 'TLSv1.2',
 				...(ca === undefined ? {} : { ca: [...ca], allowPartialTrustChain: true }),
-				...(upstream?.config.tls?.present_svid ? this.#deps.svid() : {}),
+				...own,
 			});
 			this.#contexts.set(key, context);
 		}

@@ -1,0 +1,5 @@
+/** A host as it stands in a URL or before a port: an IPv6 address in brackets (RFC 3986 §3.2.2). */
+export const hostText = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+
+/** `db.internal:5432`, `10.0.0.1:80`, `[::1]:80`. */
+export const hostPortText = (host: string, port: number): string => `${hostText(host)}:${port}`;

@@ -1,0 +1,97 @@
+import type { ListenerConfig } from '../config/schema.ts';
+import type { Identity } from '../model/agent.ts';
+import { type Refused, refused } from '../model/cause.ts';
+import type { Clock, Recorder } from '../model/ports.ts';
+import { httpSections } from '../protocols/http/section.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Calls } from './call.ts';
+import { HttpEntrance } from './http/entrance.ts';
+import type { Connections } from './listener/connection.ts';
+import type { TlsIdentity } from './listener/handshake.ts';
+import type { Entrance } from './listener/listener.ts';
+import { type Recognition, wayOf } from './listener/recognition.ts';
+import { SessionEntrance } from './session/entrance.ts';
+import type { Setup } from './setup.ts';
+
+export interface EntranceDeps {
+	readonly identity: TlsIdentity;
+	/** Who shows this token on this listener; undefined where it takes none. */
+	token(listener: string): ((username: string, password: string) => Identity | Refused) | undefined;
+	/** The one agent behind a Unix socket. */
+	agentOf(spiffeId: string): Identity;
+	readonly calls: Calls;
+	readonly clock: Clock;
+	readonly recorder: Pick<Recorder, 'control' | 'refusedConnection'>;
+	readonly metrics: Metrics;
+	/** The configuration in force. */
+	current(): Setup;
+	draining(): boolean;
+}
+
+/** The widest that a session machine may hold of one side, bytes. */
+const MAX_BUFFERED = 1024 * 1024;
+
+/** What serves a listener by one configuration: HTTP, or sessions where it is a door for a session protocol. */
+export function makeEntrance(
+	listener: ListenerConfig,
+	setup: Setup,
+	connections: Connections,
+	deps: EntranceDeps,
+): Entrance {
+	const { calls, identity, metrics, recorder } = deps;
+	const { config, router, dialler, pool, tunnels } = setup;
+	const { name, authenticate } = listener;
+	const recognition: Recognition = {
+		tls: identity,
+		token: wayOf(listener) === 'token' ? deps.token(name) : undefined,
+		as: typeof authenticate === 'object' && 'as' in authenticate ? deps.agentOf(authenticate.as) : undefined,
+	};
+	const common = {
+		connections,
+		calls,
+		dialler,
+		limits: config.limits,
+		// By the configuration in force: an entrance may outlive its own.
+		mayUse: (who: Identity) => deps.current().mayUse(name, who),
+		refusedConnection: (record: Parameters<Recorder['refusedConnection']>[0]) => recorder.refusedConnection(record),
+		draining: () => deps.draining(),
+		now: () => deps.clock.now(),
+	};
+	const { upstream, session, credential } = setup.post(name) ?? {};
+	if (upstream !== undefined && session !== undefined && credential !== undefined) {
+		return new SessionEntrance(listener, recognition, session.protocol, {
+			...common,
+			upstream,
+			shared: session.shared,
+			observes: () => deps.current().observes(upstream.name),
+			maxBuffered: MAX_BUFFERED,
+			credential,
+			overtaken: conn => {
+				const now = deps.current();
+				if (now === setup) return undefined;
+				const changed = now.leadsAsBefore(setup, conn, upstream.target) ? undefined : refused('draining');
+				return now.mayUse(name, conn.identity) ?? changed;
+			},
+			cancelled: ({ conn, decisionId }, written) =>
+				recorder.control(
+					{
+						action: 'cancel',
+						operator: conn.identity.agent.id,
+						detail: { decision_id: decisionId, listener: conn.listener },
+					},
+					written,
+				),
+		});
+	}
+	return new HttpEntrance(listener, recognition, {
+		...common,
+		pool,
+		router,
+		tunnels,
+		section: httpSections({ headers: new Set(config.audit.mask.headers), query: new Set(config.audit.mask.query) }),
+		observes: aimed => setup.observes(aimed?.name),
+		droppedTrailers: () => metrics.droppedTrailers.inc(),
+		listener: name,
+		door: listener.upstream,
+	});
+}

@@ -1,0 +1,189 @@
+import type { Socket } from 'node:net';
+import { type Refused, refused } from '../../model/cause.ts';
+import type { Conn } from '../../model/conn.ts';
+import { httpCall } from '../../protocols/http/call.ts';
+import type { Head } from '../../protocols/http/head.ts';
+import { defaultPort } from '../upstream/route.ts';
+import type { Answer } from './answer.ts';
+import type { Caller, Callers, CallersDeps } from './callers.ts';
+import { type ConnectDeps, ConnectExchange } from './connect.ts';
+import { AgentConnection, type ConnectionHandler } from './connection.ts';
+import { Exchange, type Routed } from './exchange.ts';
+import { refuseExchange, refuseSocket } from './refuse.ts';
+import type { AgentRequest } from './request.ts';
+
+export interface VisitDeps extends ConnectDeps, CallersDeps {
+	draining(): boolean;
+}
+
+/** What a visit needs to know of all others. */
+interface House {
+	readonly leaving: boolean;
+	full(conn: Conn): Refused | undefined;
+	begun(exchange: Exchange, conn: Conn): void;
+	over(exchange: Exchange, conn: Conn): void;
+}
+
+/** One agent's connection: finds who calls and where to, request by request, and hands over to exchanges. */
+export class Visit implements ConnectionHandler {
+	/** Its place among those that are open. */
+	place = -1;
+	readonly caller: Caller = {};
+	readonly #deps: VisitDeps;
+	readonly #callers: Callers;
+	readonly #house: House;
+	readonly #connection: AgentConnection;
+	#exchange: Exchange | undefined;
+	/** The socket is a tunnel's or the refusal's now. */
+	#left = false;
+
+	constructor(socket: Socket, deps: VisitDeps, callers: Callers, house: House) {
+		this.#deps = deps;
+		this.#callers = callers;
+		this.#house = house;
+		this.#connection = new AgentConnection(socket, deps.limits, this);
+	}
+
+	/** Whether nothing is under way on it. */
+	get idle(): boolean {
+		return !this.#left && this.#connection.idle;
+	}
+
+	tick(now: number): void {
+		this.#connection.tick(now);
+	}
+
+	destroy(): void {
+		if (!this.#left) this.#connection.socket.destroy();
+	}
+
+	request(request: AgentRequest, answer: Answer): void {
+		if (this.#house.leaving || request.last) answer.keepAlive = false;
+		const opened = this.#callers.open(this.caller, request, (refusal, challenge) =>
+			refuseExchange(request, answer, {
+				cause: refusal.cause,
+				reasons: [],
+				detail: refusal.detail,
+				decisionId: undefined,
+				challenge,
+				close: !challenge,
+			}),
+		);
+		if (opened === undefined) return;
+		const { conn, head, strip } = opened;
+		if ('cause' in head) {
+			this.#refuseUnrouted(conn, request, answer, head);
+			return;
+		}
+		const routed = this.#house.leaving ? refused('draining') : (this.#house.full(conn) ?? this.#route(head));
+		if ('cause' in routed) {
+			this.#refuseUnrouted(conn, request, answer, routed);
+			return;
+		}
+		const exchange = new Exchange(this.#deps, conn, request, answer, head, routed, strip, () => {
+			this.#house.over(exchange, conn);
+			if (this.#exchange === exchange) this.#exchange = undefined;
+		});
+		this.#exchange = exchange;
+		this.#house.begun(exchange, conn);
+		exchange.start();
+	}
+
+	/** A call that cannot be aimed is recorded too, with as much as could be read of it. */
+	#refuseUnrouted(conn: Conn, request: AgentRequest, answer: Answer, refusal: Refused): void {
+		const { router, calls, door } = this.#deps;
+		// Userinfo is a credential of the agent's: the record does without it.
+		const path =
+			request.url
+				.split('?', 1)[0]
+				?.replace(/\/\/[^/]*@/, '//')
+				.slice(0, 1024) ?? '';
+		const close = refusal.cause === 'draining' || refusal.cause === 'undecodable';
+		const target = (door === undefined ? undefined : router.upstream(door)?.target) ?? router.nowhere;
+		const call = httpCall(request.method, target.host, path, undefined, 'unknown', undefined);
+		calls.decide(
+			{ conn, target, phase: 'request', call, sections: [], permit: 'call', observe: false, refused: refusal },
+			decided =>
+				refuseExchange(request, answer, {
+					cause: decided.decision?.cause ?? refusal.cause,
+					reasons: [],
+					detail: decided.detail,
+					decisionId: decided.decision?.id,
+					challenge: false,
+					close,
+				}),
+		);
+	}
+
+	#route(head: Head): Routed | Refused {
+		const { router, door } = this.#deps;
+		const { target } = head;
+		if (door !== undefined) {
+			const upstream = router.upstream(door);
+			if (upstream === undefined) return refused('target_mismatch', 'the upstream of this door is gone');
+			if (target.form === 'asterisk') return refused('undecodable', 'the asterisk form is not taken');
+			if (target.form !== 'origin') return refused('target_mismatch', 'a door takes requests in origin form only');
+			return {
+				route: { target: upstream.target, upstream },
+				scheme: upstream.config.tls === undefined ? 'http' : 'https',
+			};
+		}
+		if (target.form !== 'absolute') return refused('undecodable', 'a proxy takes requests in absolute form only');
+		const found = router.forRequest(
+			target.scheme,
+			target.authority.host,
+			target.authority.port ?? defaultPort(target.scheme),
+		);
+		return 'mismatch' in found
+			? refused('target_mismatch', found.mismatch)
+			: {
+					route: found,
+					scheme:
+						found.upstream === undefined ? target.scheme : found.upstream.config.tls === undefined ? 'http' : 'https',
+				};
+	}
+
+	connect(request: AgentRequest, early: Buffer): void {
+		this.#left = true;
+		const { socket } = request;
+		const exchange = new ConnectExchange(this.#deps, socket, early);
+		const opened = this.#callers.open(this.caller, request, (refusal, challenge) =>
+			exchange.refuse(refusal, challenge),
+		);
+		if (opened === undefined) return;
+		const { conn, head } = opened;
+		if (this.#deps.door !== undefined)
+			exchange.start(conn, 'cause' in head ? head : refused('target_mismatch', 'a door opens no tunnels'));
+		else exchange.start(conn, this.#house.leaving ? refused('draining') : head);
+	}
+
+	unreadable(refusal: Refused): void {
+		this.#left = true;
+		this.#record(refusal);
+		refuseSocket(this.#connection.socket, {
+			...refusal,
+			reasons: [],
+			detail: refusal.detail,
+			decisionId: undefined,
+			challenge: false,
+		});
+	}
+
+	broken({ cause, detail }: Refused): void {
+		// One that was refused already is answered; nothing behind it is looked at.
+		if (this.#exchange === undefined) this.#connection.linger();
+		else this.#exchange.abort(cause, detail);
+	}
+
+	/** Records what came and could not be read as a call. */
+	#record({ cause, detail }: Refused): void {
+		const { conn } = this.caller;
+		this.#deps.refusedConnection({
+			listener: this.#deps.listener,
+			cause,
+			detail: detail ?? '',
+			remote: this.#connection.socket.remoteAddress ?? '',
+			...(conn === undefined ? {} : { claimed: conn.identity.agent.id }),
+		});
+	}
+}
