@@ -68,14 +68,13 @@ function defaultOf(node: Node): string[] {
 	const { default: value } = node;
 	if (value === undefined || (isNode(value) && Object.keys(value).length === 0)) return [];
 	if (Array.isArray(value)) return [value.length === 0 ? 'none' : value.map(item => code(String(item))).join(', ')];
-	// A file mode.
-	if (node.maximum === 0o777 && typeof value === 'number') return [code(`0o${value.toString(8)}`)];
 	return [code(String(value))];
 }
 
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
 	[/ms\|s\|m\|h\|d/, 'duration'],
 	[/KiB\|MiB/, 'size'],
+	[/\[0-7\]/, 'file mode'],
 	[/^\^spiffe.*\\\*/, 'pattern'],
 	[/^\^spiffe/, 'SPIFFE ID'],
 ];
@@ -95,7 +94,7 @@ function kindOf(node: Node): string {
 				? `map of names to ${plural(kindOf(node.additionalProperties))}`
 				: 'section';
 		case 'integer':
-			return 'whole number';
+			return node.maximum === 0o777 ? 'file mode' : 'whole number';
 		case 'boolean':
 			return '`true` or `false`';
 		default:

@@ -3,7 +3,9 @@ import { openAdmin } from './admin/admin.ts';
 import type { ReloadOutcome, ReloadProblem } from './admin/api.ts';
 import { type Status, statusOf } from './admin/status.ts';
 import { openAudit, type SigningKey, signingKey } from './audit/audit.ts';
-import { loadConfig, type Problem } from './config/load.ts';
+import { loadConfigApart } from './config/load-apart.ts';
+import type { Problem } from './config/loaded.ts';
+import { observesAnything } from './config/observe.ts';
 import type { Config } from './config/schema.ts';
 import { parseSpiffeId } from './formats/spiffe-id.ts';
 import { checkRuntime } from './identity/runtime.ts';
@@ -11,7 +13,9 @@ import { openIdentity } from './identity/source.ts';
 import type { Svid } from './identity/svid.ts';
 import { openTokens, type TokenSettings } from './identity/tokens.ts';
 import { identity as makeIdentity } from './model/agent.ts';
-import { RECORD_TYPES, type RecordType } from './model/record.ts';
+import type { Refused } from './model/cause.ts';
+import type { Recorder } from './model/ports.ts';
+import { RECORD_TYPES, type RecordType, type RefusedConnection } from './model/record.ts';
 import { VERSION } from './model/version.ts';
 import { Admission } from './policy/admit.ts';
 import { InputBuilder } from './policy/input.ts';
@@ -59,14 +63,33 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 
 	const identity = await openIdentity(config.identity, {
 		clock,
+		environment,
 		report: reload => {
 			reloaded('identity', reload.taken);
-			if (reload.taken) log.info({ not_after: new Date(reload.svid.notAfter).toISOString() }, 'the SVID was renewed');
-			else log.error({ broken: reload.broken }, 'the SVID on disk was not taken; the one before stays in force');
+			if (!reload.taken)
+				log.error({ broken: reload.broken }, 'the new SVID was not taken; what was in force before still is');
+			else if (reload.svid === undefined)
+				log.warn({ reason: reload.missing }, 'there is no SVID: no handshake is served');
+			else if (reload.renewed !== undefined) {
+				const facts = { id: reload.svid.spiffeId.id, not_after: new Date(reload.svid.notAfter).toISOString() };
+				log.info(facts, reload.renewed === 'svid' ? 'a new SVID is in force' : 'new trust bundles are in force');
+			}
+		},
+		bundle: ({ trustDomain, broken }) => {
+			if (broken === undefined)
+				log.info({ trust_domain: trustDomain }, 'the trust bundle of another domain is in force');
+			else log.error({ trust_domain: trustDomain, broken }, 'the trust bundle of another domain was not taken');
+		},
+		connection: (connected, problem) => {
+			if (connected) log.info('the Workload API is connected');
+			else log.warn({ problem }, 'the Workload API is not connected; it is tried again');
 		},
 	});
-	const showSvid = (svid: Svid): void => metrics.svidNotAfter.set(svid.notAfter / 1000);
-	showSvid(identity.current());
+	onScrape(metrics.reloadLastSuccess, () => {
+		const others = identity.status().bundles.filter(({ trustDomain }) => trustDomain !== config.identity.trust_domain);
+		const taken = others.every(({ problem }) => problem === undefined);
+		if (others.length > 0) reloaded('trust_bundles', taken);
+	});
 	reloaded('identity', true);
 
 	const written = { ...NOTHING_WRITTEN };
@@ -76,7 +99,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	});
 	const audit = await openAudit(config.audit, {
 		labels: config.labels,
-		instance: `${hostname()}/${identity.current().spiffeId.id}`,
+		// Known before there is an SVID, and the same after: which id was in force when is said by `control` records.
+		instance: `${hostname()}/${config.identity.trust_domain}`,
 		clock,
 		signer: signerOf(() => identity.current()),
 		metrics: {
@@ -92,6 +116,15 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const control = (action: string, operator: string, detail?: Readonly<Record<string, unknown>>): void =>
 		audit.control({ action, operator, ...(detail === undefined ? {} : { detail }) });
 	control('start', 'sallyport', { version: VERSION, config: file });
+	/** Of listeners and of the control API: counted where they are recorded. */
+	const refusedConnection = (record: RefusedConnection): void => {
+		metrics.refusedConnections.inc({ listener: record.listener, cause: record.cause });
+		audit.refusedConnection(record);
+	};
+	const recorder: Pick<Recorder, 'control' | 'refusedConnection'> = {
+		control: (record, written) => audit.control(record, written),
+		refusedConnection,
+	};
 
 	let policyInForce = (): boolean => false;
 	const policy = await openPolicy(config.policy, {
@@ -118,7 +151,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		},
 	});
 	policyInForce = () => policy.current() !== undefined;
-	metrics.observe.set(config.policy.mode === 'observe' ? 1 : 0);
+	metrics.observe.set(observesAnything(config) ? 1 : 0);
 
 	let tokens = await openTokens(tokenSettings(config), {
 		clock,
@@ -136,9 +169,10 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	onScrape(metrics.spoolBytes, () => metrics.spoolBytes.set(audit.status().bytes));
 	const proxy = new SidecarProxy({
 		identity: {
+			problem: () => identity.problem(),
 			serverTlsOptions: listener => identity.serverTlsOptions(listener),
 			identifyTls: socket => identity.identifyTls(socket),
-			ownId: () => identity.current().spiffeId.id,
+			ownId: () => identity.ownId(),
 			trustAnchors: () => identity.trustAnchors(),
 			clientTlsOptions: () => identity.clientTlsOptions(),
 			judgeUpstream: (socket, expected, pem) => identity.judgeUpstream(socket, expected, pem),
@@ -154,7 +188,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		},
 		calls,
 		clock,
-		recorder: audit,
+		recorder,
 		metrics,
 		otherSockets: () => admin.sockets(),
 	});
@@ -163,7 +197,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const readiness = (): readonly { readonly part: string; readonly reason: string }[] => {
 		const missing: { part: string; reason: string }[] = [];
 		if (draining) missing.push({ part: 'proxy', reason: 'draining' });
-		if (identity.current().notAfter <= clock.now()) missing.push({ part: 'identity', reason: 'the SVID has expired' });
+		const unknown = identity.problem();
+		if (unknown !== undefined) missing.push({ part: 'identity', reason: unknown.detail ?? unknown.cause });
 		if (policy.current() === undefined)
 			// Agents can read this: what is wrong with the policy is for `status`.
 			missing.push({ part: 'policy', reason: 'no policy was ever in force; `sallyport status` says why' });
@@ -179,11 +214,11 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			started: startedAt,
 			notReady: readiness(),
 			draining,
-			svid: identity.current(),
-			identityReload: identity.lastReload(),
+			identity: identity.status(),
 			policy: policy.status(),
 			mode: config.policy.mode,
 			listeners: proxy.listeners(),
+			retired: proxy.retired,
 			callsOpen: calls.open,
 			audit: audit.status(),
 			configProblems: reloadProblems,
@@ -208,7 +243,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			problems: [...problems.map(problem => ({ part: 'config', file, ...problem })), ...others],
 			restart: waiting,
 		});
-		const loaded = loadConfig(file, environment);
+		const loaded = await loadConfigApart(file, environment);
 		if ('problems' in loaded) {
 			reloadProblems = loaded.problems;
 			reloaded('config', false);
@@ -248,7 +283,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		reloadProblems = [];
 		waiting = restart;
 		reloaded('config', true);
-		metrics.observe.set(config.policy.mode === 'observe' ? 1 : 0);
+		metrics.observe.set(observesAnything(config) ? 1 : 0);
 		log.info(
 			{ restart },
 			restart.length === 0
@@ -268,26 +303,30 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const admin = await openAdmin(config.admin, {
 		identity,
 		registry: metrics.registry,
-		recorder: audit,
+		recorder,
 		readiness,
 		status,
 		reload,
 		log,
 	});
-	identity.onChange(svid => {
-		showSvid(svid);
+	const identified = (svid: Svid | undefined): void => {
+		metrics.svidNotAfter.set((svid?.notAfter ?? 0) / 1000);
+		control('identity', 'sallyport', identityFacts(svid, identity.problem()));
 		proxy.renewIdentity();
-	});
+	};
+	identity.onChange(identified);
+	// It may have changed since it was opened.
+	identified(identity.current());
 	policy.onChange(() => proxy.judgeAgain());
 	const pruning = setInterval(() => void policy.prune(audit.status().oldest), PRUNE_EVERY);
 	pruning.unref();
-	await proxy.configure(config);
+	// A reload that is asked for already waits for the first configuration.
+	const configured = proxy.configure(config);
+	reloading = configured.catch(() => {});
+	await configured;
 	reloaded('config', true);
 	announce();
-	log.info(
-		{ version: VERSION, id: identity.current().spiffeId.id, ready: readiness().length === 0 },
-		'sallyport is up',
-	);
+	log.info({ version: VERSION, id: identity.ownId(), ready: readiness().length === 0 }, 'sallyport is up');
 
 	const stop = async (): Promise<void> => {
 		if (draining) return;
@@ -312,11 +351,23 @@ const tokenSettings = (config: Config): TokenSettings[] =>
 		typeof authenticate === 'object' && 'token' in authenticate ? [{ listener: name, ...authenticate.token }] : [],
 	);
 
-/** What signs checkpoints: the SVID's key, opened once per SVID. */
-function signerOf(current: () => Svid): () => SigningKey {
+/** Of a `control` record: who Sallyport is from now on, and by which trust bundles peers are judged. */
+const identityFacts = (svid: Svid | undefined, problem: Refused | undefined): Readonly<Record<string, unknown>> =>
+	svid === undefined
+		? { missing: problem?.detail ?? '' }
+		: {
+				id: svid.spiffeId.id,
+				serial: svid.serial,
+				not_after: new Date(svid.notAfter).toISOString(),
+				trust_bundles: Object.fromEntries([...svid.trustBundles].map(([domain, { revision }]) => [domain, revision])),
+			};
+
+/** What signs checkpoints: the SVID's key, opened once per SVID; nothing while there is none. */
+function signerOf(current: () => Svid | undefined): () => SigningKey | undefined {
 	let made: { readonly revision: string; readonly key: SigningKey } | undefined;
 	return () => {
 		const svid = current();
+		if (svid === undefined) return undefined;
 		if (made?.revision !== svid.revision)
 			made = { revision: svid.revision, key: signingKey(svid.key, svid.certificate) };
 		return made.key;

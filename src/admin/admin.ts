@@ -1,10 +1,10 @@
 import type { Registry } from 'prom-client';
+import { type Bound, boundText } from '../config/listen.ts';
 import type { Config } from '../config/schema.ts';
 import type { Recorder } from '../model/ports.ts';
 import type { ApiDeps } from './api.ts';
 import { CONTROL, Control, type ControlIdentity } from './control.ts';
 import { Health, type NotReady } from './health.ts';
-import { addressText, type Bound } from './server.ts';
 
 export interface AdminDeps extends ApiDeps {
 	readonly identity: ControlIdentity & {
@@ -52,8 +52,12 @@ export async function openAdmin(config: Config['admin'], deps: AdminDeps): Promi
 		...(health?.bound === undefined ? [] : [{ listener: 'health', bound: health.bound }]),
 		...(control?.bound ?? []).map(bound => ({ listener: CONTROL, bound })),
 	];
-	for (const { listener, bound } of opened) deps.log.info({ listener, address: addressText(bound) }, 'listening');
-	if (control !== undefined) forget = deps.identity.onChange(() => control.renew());
+	for (const { listener, bound } of opened) deps.log.info({ listener, address: boundText(bound) }, 'listening');
+	if (control !== undefined) {
+		forget = deps.identity.onChange(() => control.renew());
+		// It may have changed while the address was opened.
+		control.renew();
+	}
 	return {
 		sockets: () =>
 			[health?.bound, ...(control?.bound ?? [])].flatMap(bound =>

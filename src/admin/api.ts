@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { hasBody } from '../formats/message-body.ts';
 import type { Recorder } from '../model/ports.ts';
 import type { Operator } from './operators.ts';
 import { answerJson, answerProblem } from './problem.ts';
@@ -79,11 +80,7 @@ export class Api {
 				'allow',
 				endpoint.method,
 			]);
-		} else if (
-			query !== undefined ||
-			request.headers['transfer-encoding'] !== undefined ||
-			(request.headers['content-length'] ?? '0') !== '0'
-		) {
+		} else if (query !== undefined || hasBody(request.headers)) {
 			answerProblem(response, { status: 400, title: 'This endpoint takes no query and no body.' });
 		} else {
 			this.#recorder.control({ action: endpoint.action, operator: operator.name, detail: operator.detail });

@@ -7,6 +7,7 @@ import {
 	type TlsOptions,
 	type Server as TlsServer,
 } from 'node:tls';
+import { type Bound, boundOf } from '../config/listen.ts';
 import type { Config } from '../config/schema.ts';
 import type { Identity } from '../model/agent.ts';
 import { meaningOf, type Refused, refused } from '../model/cause.ts';
@@ -15,12 +16,14 @@ import { Api, type ApiDeps } from './api.ts';
 import { judgeById, judgeByUser, type Operator, type Stranger } from './operators.ts';
 import { openPeerCredentials, type ReadPeerCredentials } from './peer-credentials.ts';
 import { answerProblem } from './problem.ts';
-import { type Bound, boundOf, Crowd, createHttp, listen } from './server.ts';
+import { Crowd, createHttp, listen } from './server.ts';
 
 export type ControlConfig = NonNullable<Config['admin']['control']>;
 
 /** What the TLS side takes from identity/. */
 export interface ControlIdentity {
+	/** Why no handshake can be served now. */
+	problem(): Refused | undefined;
 	serverTlsOptions(listener: string): TlsOptions;
 	secureContextOptions(listener: string): SecureContextOptions;
 	identifyTls(socket: TLSSocket): Identity | Refused;
@@ -120,7 +123,7 @@ export class Control {
 			this.#enter(socket, who);
 		});
 		server.on('tlsClientError', (_error, socket) => {
-			this.#refused(refused('identity_missing', 'the TLS handshake failed'), socket);
+			this.#refused(identity.problem() ?? refused('identity_missing', 'the TLS handshake failed'), socket);
 			socket.destroy();
 		});
 		this.#address = server;

@@ -1,8 +1,10 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
+import { type Bound, boundOf } from '../config/listen.ts';
 import type { ListenAddress } from '../config/values.ts';
+import { hasBody } from '../formats/message-body.ts';
 import { LoopHealth } from './loop-health.ts';
-import { type Bound, boundOf, Crowd, createHttp, listen } from './server.ts';
+import { Crowd, createHttp, listen } from './server.ts';
 
 /** A part of Sallyport without which no call can be served. Read by whoever asks: no secrets in `reason`. */
 export interface NotReady {
@@ -108,10 +110,7 @@ function send(request: IncomingMessage, response: ServerResponse, status: number
 	response.writeHead(status, {
 		'content-type': type,
 		'content-length': body.length,
-		...(hasBody(request) ? { connection: 'close' } : {}),
+		...(hasBody(request.headers) ? { connection: 'close' } : {}),
 	});
 	response.end(request.method === 'HEAD' ? undefined : body);
 }
-
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-	headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';

@@ -1,14 +1,12 @@
-import { chmodSync } from 'node:fs';
-import { createServer, type Server as HttpServer, type RequestListener } from 'node:http';
+import type { Server as HttpServer, RequestListener } from 'node:http';
 import type { Server, Socket } from 'node:net';
-import { clearSocketPath } from '../config/socket-path.ts';
+import { listen as bind } from '../config/listen.ts';
 import type { ListenAddress } from '../config/values.ts';
-
-/** Where a server listens: what was bound, so port 0 is a real port here. */
-export type Bound = { readonly address: string; readonly port: number } | { readonly path: string };
 
 /** Mode of the Unix sockets of this row. */
 const SOCKET_MODE = 0o660;
+/** Few peers: Node's own default. */
+const BACKLOG = 511;
 
 /** Times are milliseconds, sizes bytes. Small: these servers take requests without a body from few peers. */
 const HEAD_BYTES = 8 * 1024;
@@ -20,6 +18,8 @@ const LINGER = 1_000;
 
 /** node:http with limits on heads and time, which answers what it cannot read and goes on. It listens nowhere itself. */
 export function createHttp(onRequest: RequestListener): HttpServer {
+	// An import would evaluate everything that node:http exports, WebSocket and fetch among it: 13 MB.
+	const { createServer } = process.getBuiltinModule('node:http');
 	const http = createServer(
 		{
 			maxHeaderSize: HEAD_BYTES,
@@ -61,33 +61,9 @@ export function endSoon(socket: { destroy(): unknown; once(event: 'close', run: 
 	socket.once('close', () => clearTimeout(timer));
 }
 
-/** Binds. Rejects with what stands in the way. Later errors of the server are swallowed: they concern one connection. */
-export async function listen(server: Server, address: ListenAddress): Promise<void> {
-	if (address.kind === 'unix') await clearSocketPath(address.path);
-	await new Promise<void>((resolve, reject) => {
-		server.once('error', reject);
-		const ready = (): void => {
-			server.removeListener('error', reject);
-			server.on('error', () => {});
-			resolve();
-		};
-		if (address.kind === 'unix') server.listen({ path: address.path, backlog: 511 }, ready);
-		else server.listen({ host: address.host, port: address.port, backlog: 511 }, ready);
-	});
-	if (address.kind === 'unix') chmodSync(address.path, SOCKET_MODE);
-}
-
-export function boundOf(server: Server): Bound | undefined {
-	const bound = server.address();
-	if (bound === null) return undefined;
-	return typeof bound === 'string' ? { path: bound } : { address: bound.address, port: bound.port };
-}
-
-/** `127.0.0.1:17400`, `[::1]:17400`, `unix:/run/…`. */
-export function addressText(bound: Bound): string {
-	if ('path' in bound) return `unix:${bound.path}`;
-	return `${bound.address.includes(':') ? `[${bound.address}]` : bound.address}:${bound.port}`;
-}
+/** Binds. Rejects with what stands in the way. */
+export const listen = (server: Server, address: ListenAddress): Promise<void> =>
+	bind(server, address, { mode: SOCKET_MODE, backlog: BACKLOG });
 
 /** Sockets that are open, at most so many. The oldest goes when one more comes, so that no idle crowd keeps others out. */
 export class Crowd {

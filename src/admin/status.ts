@@ -1,11 +1,12 @@
 import type { AuditStatus } from '../audit/contract.ts';
-import type { Problem as ConfigProblem } from '../config/load.ts';
-import type { IdentityReload } from '../identity/source.ts';
-import type { Svid } from '../identity/svid.ts';
+import type { Problem as ConfigProblem } from '../config/loaded.ts';
+import type { PolicyConfig } from '../config/schema.ts';
+import type { IdentityStatus } from '../identity/status.ts';
 import { VERSION } from '../model/version.ts';
 import type { PolicyStatus } from '../policy/source.ts';
 import type { ReloadProblem } from './api.ts';
 import type { NotReady } from './health.ts';
+import { identityOf, type ShownIdentity } from './identity-status.ts';
 
 /** What the parts say of themselves right now. Times are milliseconds since the epoch. */
 export interface StatusParts {
@@ -14,12 +15,13 @@ export interface StatusParts {
 	readonly started: number;
 	readonly notReady: readonly NotReady[];
 	readonly draining: boolean;
-	readonly svid: Svid;
-	readonly identityReload: IdentityReload | undefined;
+	readonly identity: IdentityStatus;
 	readonly policy: PolicyStatus;
 	/** `policy.mode` as it is in force. */
-	readonly mode: PolicyStatus['mode'];
+	readonly mode: PolicyConfig['mode'];
 	readonly listeners: readonly { readonly name: string; readonly address: string; readonly connections: number }[];
+	/** Listeners of configurations before that have connections. */
+	readonly retired: number;
 	readonly callsOpen: number;
 	readonly audit: AuditStatus;
 	/** Of the last reload of the configuration; empty when it was taken. */
@@ -42,14 +44,10 @@ export interface Status {
 		readonly file: string;
 		readonly problems?: readonly ReloadProblem[];
 		readonly restart?: readonly string[];
+		/** Listeners that connections from before a reload keep: each is let go with its last connection. */
+		readonly retired?: number;
 	};
-	readonly identity: {
-		readonly id: string;
-		readonly serial: string;
-		readonly not_after: string;
-		readonly trust_domains: readonly string[];
-		readonly problem?: string;
-	};
+	readonly identity: ShownIdentity;
 	readonly policy: {
 		readonly mode: string;
 		readonly revision?: string;
@@ -74,6 +72,8 @@ export interface Status {
 		readonly segments: number;
 		readonly unwritable?: { readonly reason: string; readonly since: string };
 		readonly lost: Readonly<Record<string, number>>;
+		/** Agents that are refused because their records have taken their share; without `agent`: several. */
+		readonly overdrawn?: readonly { readonly agent?: string; readonly since: string; readonly refused: number }[];
 		/** Permitted calls without an outcome yet. */
 		readonly open: number;
 		/** Calls of the run before whose end nobody saw. */
@@ -90,11 +90,11 @@ export function statusOf({
 	started,
 	notReady,
 	draining,
-	svid,
-	identityReload,
+	identity,
 	policy,
 	mode,
 	listeners,
+	retired,
 	callsOpen,
 	audit,
 	configProblems,
@@ -113,14 +113,9 @@ export function statusOf({
 			file: config,
 			...(configProblems.length === 0 ? {} : { problems: configProblems }),
 			...(restart.length === 0 ? {} : { restart }),
+			...(retired === 0 ? {} : { retired }),
 		},
-		identity: {
-			id: svid.spiffeId.id,
-			serial: svid.serial,
-			not_after: time(svid.notAfter),
-			trust_domains: [...svid.trustBundles.keys()],
-			...(identityReload?.taken === false ? { problem: identityReload.broken } : {}),
-		},
+		identity: identityOf(identity),
 		policy: {
 			mode,
 			...(policy.revision === undefined ? {} : { revision: policy.revision }),
@@ -152,6 +147,7 @@ function auditOf({
 	open,
 	unknown,
 	checkpoint,
+	overdrawn,
 	sinks,
 }: AuditStatus): Status['audit'] {
 	return {
@@ -163,6 +159,15 @@ function auditOf({
 		segments,
 		...(unwritable === undefined ? {} : { unwritable: { reason: unwritable.reason, since: time(unwritable.since) } }),
 		lost: { ...lost },
+		...(overdrawn.length === 0
+			? {}
+			: {
+					overdrawn: overdrawn.map(({ agent, since, refused }) => ({
+						...(agent === undefined ? {} : { agent }),
+						since: time(since),
+						refused,
+					})),
+				}),
 		open,
 		unknown,
 		...(checkpoint === undefined ? {} : { checkpoint: { seq: checkpoint.seq, time: time(checkpoint.time) } }),

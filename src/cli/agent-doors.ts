@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Config, ListenerConfig } from '../config/schema.ts';
+import { hostText } from '../formats/host-port.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import { matchesAny } from '../formats/spiffe-pattern.ts';
 import { tokenPath } from '../identity/token-file.ts';
@@ -35,8 +36,8 @@ export interface AgentDoors {
 	readonly unusable: readonly Unusable[];
 	/** The agent's SVID on disk; absent when it is not there. */
 	readonly svid?: { readonly certificate: string; readonly key: string };
-	/** PEM: by what Sallyport's own certificate is judged. */
-	readonly ca: string;
+	/** PEM: by what Sallyport's own certificate is judged; absent where only the Workload API knows it. */
+	readonly ca?: string;
 }
 
 /** NAME is an id, or the last part of `spiffe://TRUST_DOMAIN/agents/NAME`. */
@@ -48,20 +49,27 @@ export function agentNamed(name: string, trustDomain: string): SpiffeId {
 
 /** Every listener that the configuration opens to the agent. `certs`: the folder of `NAME.pem` and `NAME.key`. */
 export function agentDoors(config: Config, agent: SpiffeId, certs: string | undefined): AgentDoors {
-	const { trust_bundle } = config.identity.svid.files;
 	const name = agent.segments.at(-1) ?? '';
-	const folder = certs ?? dirname(trust_bundle);
+	const ca = trustBundle(config, certs);
+	const folder = certs ?? (ca === undefined ? '' : dirname(ca));
 	const pair = { certificate: join(folder, `${name}.pem`), key: join(folder, `${name}.key`) };
 	const svid = existsSync(pair.certificate) && existsSync(pair.key) ? pair : undefined;
 	const doors: Door[] = [];
 	const unusable: Unusable[] = [];
 	for (const listener of config.listeners) {
 		if (!isFor(listener, agent, config)) continue;
-		const made = doorOf(listener, { config, agent, name, pair, svid: svid !== undefined, ca: trust_bundle });
+		const made = doorOf(listener, { config, agent, name, pair, svid: svid !== undefined, ca });
 		if ('reason' in made) unusable.push(made);
 		else doors.push(made);
 	}
-	return { agent, doors, unusable, ca: trust_bundle, ...(svid === undefined ? {} : { svid }) };
+	return { agent, doors, unusable, ...(ca === undefined ? {} : { ca }), ...(svid === undefined ? {} : { svid }) };
+}
+
+/** Sallyport's own trust bundle on disk; where it comes from the Workload API, the `ca.pem` beside the agent's SVID. */
+function trustBundle({ identity }: Config, certs: string | undefined): string | undefined {
+	if (identity.svid.files !== undefined) return identity.svid.files.trust_bundle;
+	const beside = certs === undefined ? undefined : join(certs, 'ca.pem');
+	return beside !== undefined && existsSync(beside) ? beside : undefined;
 }
 
 /** As the listener's own rules say it. */
@@ -82,7 +90,7 @@ interface Means {
 	readonly name: string;
 	readonly pair: { readonly certificate: string; readonly key: string };
 	readonly svid: boolean;
-	readonly ca: string;
+	readonly ca: string | undefined;
 }
 
 function doorOf(listener: ListenerConfig, means: Means): Door | Unusable {
@@ -106,6 +114,10 @@ function doorOf(listener: ListenerConfig, means: Means): Door | Unusable {
 		if ('reason' in token) return unusable(token.reason);
 		secret = token.text;
 	}
+	if (way === 'mtls' && means.ca === undefined)
+		return unusable(
+			'SVIDs come from the Workload API here: the agent takes its own from there, or --certs names a folder',
+		);
 	if (way === 'mtls' && !means.svid)
 		return unusable(
 			`there is no ${means.pair.certificate} with its key; \`sallyport certs issue ${means.agent.id}\` makes one for development`,
@@ -164,7 +176,7 @@ function postgresUrl(
 	if (tls)
 		parameters.push(
 			['sslmode', 'verify-full'],
-			['sslrootcert', ca],
+			['sslrootcert', ca ?? ''],
 			['sslcert', pair.certificate],
 			['sslkey', pair.key],
 		);
@@ -184,5 +196,5 @@ function postgresUrl(
 function hostOf(host: string, tls: boolean): string {
 	const literal = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
 	if (tls && (literal === '127.0.0.1' || literal === '::1')) return 'localhost';
-	return literal.includes(':') ? `[${literal}]` : literal;
+	return hostText(literal);
 }

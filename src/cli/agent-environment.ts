@@ -24,7 +24,10 @@ export function agentEnvironment(
 	inherited: NodeJS.ProcessEnv,
 	direct: readonly string[],
 ): AgentEnvironment {
-	const set: Record<string, string> = { SALLYPORT_AGENT: known.agent.id, SALLYPORT_CA: known.ca };
+	const set: Record<string, string> = {
+		SALLYPORT_AGENT: known.agent.id,
+		...(known.ca === undefined ? {} : { SALLYPORT_CA: known.ca }),
+	};
 	const unset: string[] = [];
 	// A proxy that wants a certificate has no place in an environment, and is not missed.
 	const notes = known.unusable
@@ -58,7 +61,8 @@ export function agentEnvironment(
 
 	// Adds to Node's roots. The like of SSL_CERT_FILE would replace the system's roots, and tunnels need those.
 	const https = known.doors.some(({ url }) => url.startsWith('https://'));
-	if (https && inherited.NODE_EXTRA_CA_CERTS === undefined) set.NODE_EXTRA_CA_CERTS = known.ca;
+	if (https && known.ca !== undefined && inherited.NODE_EXTRA_CA_CERTS === undefined)
+		set.NODE_EXTRA_CA_CERTS = known.ca;
 	return { set, unset: unset.filter(name => set[name] === undefined), proxy, notes };
 }
 

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { configJsonSchemaText } from '../config/json-schema.ts';
-import { loadConfig, problemText } from '../config/load.ts';
+import { loadConfig } from '../config/load.ts';
+import { problemText } from '../config/loaded.ts';
 import { DONE, example, jsonLine, MISTAKE, processTerminal, settle, type Terminal, visible } from './terminal.ts';
 
 /** `config check` and `config schema`. */

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
-import { loadConfig, problemText } from '../config/load.ts';
+import { loadConfig } from '../config/load.ts';
+import { problemText } from '../config/loaded.ts';
 import type { Config } from '../config/schema.ts';
 import { type AgentDoors, agentDoors, agentNamed } from './agent-doors.ts';
 import { type AgentEnvironment, agentEnvironment } from './agent-environment.ts';

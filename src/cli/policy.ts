@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { size } from '../config/values.ts';
 import { JSON_LIMITS, scanJson } from '../formats/json.ts';
 import { PHASES, type Phase } from '../model/call.ts';
@@ -78,7 +78,11 @@ function common(command: Command): Command {
 	return command
 		.argument('[paths...]', 'folders and files of Rego and data, or one compiled bundle', ['policies'])
 		.option('--opa <path>', 'the opa executable')
-		.option('--memory <size>', 'greatest WebAssembly memory', parseSize, 64 * 1024 * 1024)
+		.addOption(
+			new Option('--memory <size>', 'greatest WebAssembly memory')
+				.argParser(parseSize)
+				.default(64 * 1024 * 1024, '64MiB'),
+		)
 		.option('--json', 'print JSON');
 }
 

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { loadConfig, problemText } from '../config/load.ts';
+import { loadConfigApart } from '../config/load-apart.ts';
+import { problemText } from '../config/loaded.ts';
 import type { Config } from '../config/schema.ts';
 
 /** What `run` starts; handed down by main.ts, since nothing below the composition root may know it. */
@@ -16,7 +17,7 @@ export function runCommand(load: () => Promise<StartSidecar>): Command {
 		.option('--config <file>', 'configuration file', 'sallyport.yaml')
 		.addHelpText('after', '\nExample:\n  sallyport run --config sallyport.yaml')
 		.action(async ({ config: file }: { config: string }) => {
-			const loaded = loadConfig(file, process.env);
+			const loaded = await loadConfigApart(file, process.env);
 			if ('problems' in loaded) {
 				for (const problem of loaded.problems) process.stderr.write(`${problemText(file, problem)}\n`);
 				process.exitCode = 2;

@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import type { Status } from '../admin/status.ts';
 import { askControl, type ControlOptions, problemWords, withControlOptions } from './control-client.ts';
+import { identityLines } from './identity-lines.ts';
 import { reloadProblemText } from './reload.ts';
+import { lasting, short, sizeText, warn } from './status-text.ts';
 import {
 	DONE,
 	example,
@@ -59,7 +61,8 @@ function isStatus(body: unknown): body is Status {
 	);
 }
 
-function shown(status: Status, { paint }: Terminal, now: number): string {
+function shown(status: Status, terminal: Terminal, now: number): string {
+	const { paint } = terminal;
 	const { identity, policy, audit, config } = status;
 	const mood = status.ready ? paint('green', 'ready') : paint('red', status.draining ? 'draining' : 'not ready');
 	const lines = [
@@ -67,13 +70,7 @@ function shown(status: Status, { paint }: Terminal, now: number): string {
 	];
 	for (const { part, reason } of status.not_ready) lines.push(`  ${paint('red', visible(part))}: ${visible(reason)}\n`);
 
-	lines.push(
-		table([
-			['identity', identity.id],
-			['', `until ${identity.not_after} (${left(Date.parse(identity.not_after) - now)})`],
-		]),
-	);
-	if (identity.problem !== undefined) lines.push(warn(paint, `the SVID on disk was not taken: ${identity.problem}`));
+	lines.push(...identityLines(identity, terminal, now));
 
 	const mode = policy.mode === 'observe' ? ' (observe: nothing is refused by policy)' : '';
 	lines.push(
@@ -114,6 +111,13 @@ function shown(status: Status, { paint }: Terminal, now: number): string {
 	);
 	if (audit.unwritable !== undefined)
 		lines.push(warn(paint, `records cannot be written since ${audit.unwritable.since}: ${audit.unwritable.reason}`));
+	for (const { agent, since, refused } of audit.overdrawn ?? [])
+		lines.push(
+			warn(
+				paint,
+				`${agent ?? 'several agents'}: out of room since ${since}, ${refused} calls refused (audit.agent_share)`,
+			),
+		);
 	const lost = Object.values(audit.lost).reduce((sum, count) => sum + count, 0);
 	if (lost > 0) lines.push(warn(paint, `${lost} records are in no chain`));
 	if (audit.unknown > 0) lines.push(warn(paint, `${audit.unknown} calls of the run before have no known end`));
@@ -128,27 +132,4 @@ function shown(status: Status, { paint }: Terminal, now: number): string {
 		),
 	);
 	return lines.join('');
-}
-
-const warn = (paint: Terminal['paint'], text: string): string =>
-	`          ${paint('yellow', '!')} ${visible(text).replaceAll('\n', '\n            ')}\n`;
-
-const short = (revision: string): string => (/^[0-9a-f]{40,}$/.test(revision) ? revision.slice(0, 12) : revision);
-
-const left = (milliseconds: number): string =>
-	milliseconds > 0 ? `${lasting(milliseconds)} left` : `over for ${lasting(-milliseconds)}`;
-
-function lasting(milliseconds: number): string {
-	const seconds = Math.max(0, Math.floor(milliseconds / 1000));
-	if (!Number.isFinite(seconds)) return '?';
-	if (seconds < 120) return `${seconds} s`;
-	if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
-	if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
-	return `${Math.floor(seconds / 86_400)} days`;
-}
-
-function sizeText(bytes: number): string {
-	if (bytes < 1024) return `${bytes} B`;
-	if (bytes < 1024 ** 2) return `${(bytes / 1024).toFixed(1)} KiB`;
-	return bytes < 1024 ** 3 ? `${(bytes / 1024 ** 2).toFixed(1)} MiB` : `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
 }

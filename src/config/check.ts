@@ -1,3 +1,4 @@
+import { parseEndpointSocket } from '../formats/endpoint-socket.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import { patternProblem } from '../formats/spiffe-pattern.ts';
 import type { Config } from './schema.ts';
@@ -7,6 +8,7 @@ type Fail = (path: readonly (string | number)[], message: string) => void;
 /** What no single value shows: names that repeat, references that lead nowhere, combinations that make no sense. */
 export function check(config: Config, fail: Fail): void {
 	checkIds(config, fail);
+	checkIdentity(config, fail);
 	checkPolicy(config, fail);
 	checkListeners(config, fail);
 	checkUpstreams(config, fail);
@@ -47,6 +49,40 @@ function checkIds(config: Config, fail: Fail): void {
 		if (upstream.tls?.spiffe_id !== undefined) id(upstream.tls.spiffe_id, ['upstreams', name, 'tls', 'spiffe_id']);
 	}
 	patterns(config.admin.control?.operators, ['admin', 'control', 'operators']);
+	const choice = config.identity.svid.workload_api?.svid;
+	if (choice !== undefined && 'id' in choice) id(choice.id, ['identity', 'svid', 'workload_api', 'svid', 'id']);
+}
+
+function checkIdentity({ identity }: Config, fail: Fail): void {
+	const { svid, trust_domain: own, trust_bundles: bundles } = identity;
+	if ((svid.files === undefined) === (svid.workload_api === undefined))
+		fail(['identity', 'svid'], 'expected either `files` or `workload_api`');
+	const { socket, svid: choice } = svid.workload_api ?? {};
+	const at = (...more: string[]): string[] => ['identity', 'svid', 'workload_api', ...more];
+	if (socket !== undefined) {
+		const parsed = parseEndpointSocket(socket);
+		if ('broken' in parsed) fail(at('socket'), `is no Workload API socket: ${parsed.broken}`);
+	}
+	if (choice !== undefined && 'id' in choice && !choice.id.startsWith(`spiffe://${own}/`))
+		fail(at('svid', 'id'), `is not in the trust domain ${own}`);
+	for (const [domain, bundle] of Object.entries(bundles)) {
+		const place = (...more: string[]): string[] => ['identity', 'trust_bundles', domain, ...more];
+		if (domain === own)
+			fail(place(), 'is the own trust domain: its trust bundle comes with the SVID and from nowhere else');
+		if ((bundle.files === undefined) === (bundle.https_web === undefined))
+			fail(place(), 'expected either `files` or `https_web`');
+		const problem = bundle.https_web === undefined ? undefined : endpointProblem(bundle.https_web.url);
+		if (problem !== undefined) fail(place('https_web', 'url'), problem);
+	}
+}
+
+/** SPIFFE_Federation.md §5.2.1.1. */
+function endpointProblem(text: string): string | undefined {
+	if (!URL.canParse(text)) return 'is no URL';
+	const { protocol, username, password, hash } = new URL(text);
+	if (protocol !== 'https:') return 'expected a URL that begins with https://';
+	if (username !== '' || password !== '') return 'holds a user name or a password, which an endpoint does not take';
+	return hash === '' ? undefined : 'has a fragment, which no server sees';
 }
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);

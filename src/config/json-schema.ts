@@ -16,7 +16,9 @@ export function configJsonSchema(): Node {
 		override: ({ zodSchema, jsonSchema }) => {
 			const { def } = zodSchema._zod;
 			if (def.type !== 'default' || !('defaultValue' in def)) return;
-			jsonSchema.default = asWritten(def.defaultValue, jsonSchema.pattern);
+			jsonSchema.default = isFileMode(jsonSchema)
+				? `0o${Number(def.defaultValue).toString(8)}`
+				: asWritten(def.defaultValue, jsonSchema.pattern);
 		},
 	});
 	const root = isNode(made) ? made : {};
@@ -36,6 +38,13 @@ export function configJsonSchema(): Node {
 		},
 	};
 }
+
+/** Its number is octal, which JSON cannot say. */
+const isFileMode = ({
+	anyOf,
+}: {
+	readonly anyOf?: readonly { readonly maximum?: number | undefined }[] | undefined;
+}): boolean => anyOf?.some(({ maximum }) => maximum === 0o777) === true;
 
 const DURATIONS = [
 	['d', 86_400_000],

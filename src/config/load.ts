@@ -3,21 +3,9 @@ import { dirname, resolve } from 'node:path';
 import { isMap, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { check } from './check.ts';
+import type { Loaded, Problem } from './loaded.ts';
+import { decimalModes } from './octal.ts';
 import { type Config, schema } from './schema.ts';
-
-/** One thing wrong with the configuration, where it stands. */
-export interface Problem {
-	readonly line: number;
-	readonly column: number;
-	/** `listeners[0].address`; empty for the file as a whole. */
-	readonly path: string;
-	/** What is wrong and what was expected. */
-	readonly message: string;
-}
-
-export type Loaded =
-	| { readonly config: Config; readonly directory: string; readonly file: string }
-	| { readonly problems: readonly Problem[]; readonly file: string };
 
 type Path = readonly (string | number)[];
 
@@ -97,6 +85,7 @@ export function parseConfig(
 			found.push({ line: at.line, column: at.col, path: '', message: 'aliases are not taken; write the value out' });
 		},
 	});
+	for (const { path, message } of decimalModes(document)) found.push(problem(path, message));
 	if (found.length > 0) return { file, problems: found };
 	const raw: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
 	const unread = (path: Path): boolean => withoutCredentials && path[0] === 'upstreams' && path[2] === 'credentials';
@@ -115,10 +104,6 @@ export function parseConfig(
 	if (found.length > 0) return { file, problems: found };
 	return { file, directory, config: freeze(config) };
 }
-
-/** `sallyport.yaml:12:3  listeners[0].address: expected …` */
-export const problemText = (file: string, problem: Problem): string =>
-	`${file}${problem.line > 0 ? `:${problem.line}:${problem.column}` : ''}  ${problem.path === '' ? '' : `${problem.path}: `}${problem.message}`;
 
 const pathText = (path: Path): string =>
 	path.reduce<string>(
@@ -141,7 +126,7 @@ function issueProblems(issue: z.core.$ZodIssue, problem: (path: Path, message: s
 		return [
 			problem(
 				path,
-				`expected one of ${issue.errors.map(errors => errors.map(one => expectation(one)).join(' and ')).join(', or ')}`,
+				`expected one of ${issue.errors.map(errors => errors.map(one => expectation(one).replace(/^expected /, '')).join(' and ')).join(', or ')}`,
 			),
 		];
 	}
@@ -214,13 +199,9 @@ function absolutePaths(config: Config, directory: string): Config {
 		address.kind === 'unix' && 'path' in address && typeof address.path === 'string'
 			? { ...address, path: at(address.path) }
 			: address;
-	const { files } = config.identity.svid;
 	return {
 		...config,
-		identity: {
-			...config.identity,
-			svid: { files: { certificate: at(files.certificate), key: at(files.key), trust_bundle: at(files.trust_bundle) } },
-		},
+		identity: identityAt(config.identity, at),
 		policy: {
 			...config.policy,
 			keep: at(config.policy.keep),
@@ -275,6 +256,36 @@ function absolutePaths(config: Config, directory: string): Config {
 						},
 					}),
 		},
+	};
+}
+
+function identityAt({ svid, trust_bundles: bundles, ...rest }: Config['identity'], at: (path: string) => string) {
+	const { files } = svid;
+	return {
+		...rest,
+		svid:
+			files === undefined
+				? svid
+				: {
+						...svid,
+						files: {
+							certificate: at(files.certificate),
+							key: at(files.key),
+							trust_bundle: at(files.trust_bundle),
+							...(files.jwt_bundle === undefined ? {} : { jwt_bundle: at(files.jwt_bundle) }),
+						},
+					},
+		trust_bundles: Object.fromEntries(
+			Object.entries(bundles).map(([domain, { files: paths, https_web: endpoint }]) => [
+				domain,
+				{
+					...(paths === undefined ? {} : { files: paths.map(at) }),
+					...(endpoint === undefined
+						? {}
+						: { https_web: { ...endpoint, ...(endpoint.roots === undefined ? {} : { roots: at(endpoint.roots) }) } }),
+				},
+			]),
+		),
 	};
 }
 

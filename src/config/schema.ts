@@ -1,6 +1,17 @@
 import { z } from 'zod';
 import { RECORD_TYPES } from '../model/record.ts';
-import { agentPattern, duration, hostPort, listenAddress, secret, size, spiffeIdText, trustDomain } from './values.ts';
+import {
+	agentPattern,
+	duration,
+	endpointSocket,
+	fileMode,
+	hostPort,
+	listenAddress,
+	secret,
+	size,
+	spiffeIdText,
+	trustDomain,
+} from './values.ts';
 
 /**
  * The configuration file. Every key has a description: docs/configuration.md and the JSON Schema are made from here.
@@ -16,13 +27,53 @@ const svid = z.strictObject({
 			certificate: path.describe('PEM chain, leaf first: the SVID that Sallyport shows to agents and upstreams.'),
 			key: path.describe('PEM private key of the leaf.'),
 			trust_bundle: path.describe('PEM CAs of the own trust domain; what agents are judged by.'),
+			jwt_bundle: path
+				.optional()
+				.describe('JWK Set of the own trust domain: the keys by which JWT-SVIDs are judged; none when absent.'),
 		})
+		.optional()
 		.describe('From files; watched, and swapped in as a checked pair.'),
+	workload_api: z
+		.strictObject({
+			socket: endpointSocket
+				.optional()
+				.describe('`unix:///PATH` or `tcp://IP:PORT`; the environment variable SPIFFE_ENDPOINT_SOCKET when absent.'),
+			svid: z
+				.union([
+					z.strictObject({ hint: z.string().min(1).max(1024).describe('The first SVID with this hint.') }),
+					z.strictObject({ id: spiffeIdText.describe('The SVID with this SPIFFE ID.') }),
+				])
+				.optional()
+				.describe('Which SVID is taken when there are several; the first when absent.'),
+		})
+		.optional()
+		.describe('From a SPIFFE Workload API, such as a SPIRE agent, which renews it.'),
+});
+
+const endpoint = z.strictObject({
+	url: z
+		.string()
+		.max(2048)
+		.regex(/^https:\/\//, 'a URL that begins with https://')
+		.describe('URL of the bundle endpoint; redirects are not followed.'),
+	refresh: duration.optional().describe('How often it is fetched; what the bundle itself says, or 5m, when absent.'),
+	roots: path
+		.optional()
+		.describe("PEM CAs that the endpoint's certificate is judged by; the system's roots when absent."),
+});
+
+const foreignBundle = z.strictObject({
+	files: z.array(path).min(1).optional().describe('PEM CAs, or SPIFFE bundles (JWK Sets); watched.'),
+	https_web: endpoint.optional().describe('A SPIFFE bundle endpoint whose certificate is one of the Web PKI.'),
 });
 
 const identity = z.strictObject({
 	trust_domain: trustDomain.describe('The own trust domain; checked against the SVID.'),
-	svid: svid.describe('Where the SVID comes from.'),
+	svid: svid.describe('Where the SVID comes from: `files` or `workload_api`.'),
+	trust_bundles: z
+		.record(trustDomain, foreignBundle)
+		.default({})
+		.describe('Trust bundles of other trust domains, by their names; each judges its own domain only.'),
 	clock_skew: duration.default(0).describe('How far certificates may be from their validity and still be taken.'),
 });
 
@@ -86,13 +137,7 @@ const listener = z.strictObject({
 	database: z.string().min(1).max(63).optional().describe('Database in that address, for a door to `postgres`.'),
 	authenticate: authenticate.default('mtls').describe('How an agent is known here.'),
 	agents: agents.optional().describe('Who may use this listener; every agent of the own trust domain when absent.'),
-	mode: z
-		.number()
-		.int()
-		.min(0)
-		.max(0o777)
-		.default(0o660)
-		.describe('Mode of the Unix socket; octal is written `0o660` in YAML.'),
+	mode: fileMode.default(0o660).describe('Mode of the Unix socket. Octal, and written so: `0o660`, or `"0660"`.'),
 	connections: z.number().int().positive().optional().describe('Overrides `limits.connections`.'),
 });
 
@@ -171,6 +216,14 @@ const audit = z.strictObject({
 		.default('write')
 		.describe('`write` survives kill -9 of the process; `fsync` survives the machine.'),
 	limit: size.default(1024 ** 3).describe('Greatest size of the directory; reaching it is an audit failure.'),
+	agent_share: z
+		.number()
+		.gt(0)
+		.max(1)
+		.default(0.5)
+		.describe(
+			'Once the directory is half full: how much of the room that is left one agent may fill, 1 for all of it. Who has filled its share is refused, alone.',
+		),
 	retain: duration.default(30 * 86400_000).describe('Acknowledged segments older than this are deleted.'),
 	segment: z
 		.strictObject({

@@ -27,6 +27,15 @@ export const size = z
 		return match === null ? 0 : Number(match[1]) * (SIZES[match[2] ?? 'B'] ?? 1);
 	});
 
+/** `0o660`, or as a string, which is octal in any case: `"0660"`, `"660"`. */
+export const fileMode = z.union([
+	z.number().int().min(0).max(0o777),
+	z
+		.string()
+		.regex(/^(0o?)?[0-7]{3}$/, 'a file mode such as 0o660')
+		.transform(text => Number.parseInt(text.replace('o', ''), 8)),
+]);
+
 export interface HostPort {
 	/** Lower case, IPv6 without brackets. */
 	readonly host: string;
@@ -64,6 +73,11 @@ export const trustDomain = z
 	.string()
 	.max(255)
 	.regex(/^[a-z0-9._-]+$/, 'a trust domain: lower-case letters, digits, dots, dashes and underscores');
+
+/** Where a SPIFFE Workload API is served: `unix:///absolute/path` or `tcp://IP:port`. The grammar is checked by formats/endpoint-socket. */
+export const endpointSocket = z
+	.string()
+	.regex(/^(unix:(\/\/)?\/|tcp:\/\/)/, 'a Workload API socket such as unix:///run/spire/agent.sock');
 
 /** The grammar is checked by formats/spiffe-id; here only its shape, so that the schema stays plain. */
 export const spiffeIdText = z

@@ -1,10 +1,9 @@
 import type { Identity } from './agent.ts';
 import type { Life } from './life.ts';
-import type { Target } from './target.ts';
 
 /**
- * Everything about a connection that is not bytes. Calls take a Conn, never a socket, so what is inside a
- * tunnel, or was captured, enters again as a Conn with a parent.
+ * Everything about a connection that is not bytes. Calls take a Conn, never a socket, so what did not come by a
+ * socket of its own can be decided too.
  */
 export interface Conn {
 	/** Unique within the instance's life. */
@@ -14,7 +13,4 @@ export interface Conn {
 	readonly listener: string;
 	/** Says revoked, expired or drained, and ends everything that hangs on the connection. */
 	readonly life: Life;
-	readonly parent?: Conn;
-	/** Where every call of this connection must go, whatever it names (a door, an intercepted tunnel). */
-	readonly pinnedTarget?: Target;
 }

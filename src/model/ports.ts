@@ -40,7 +40,11 @@ export interface Recorder {
 	decision(record: DecisionRecord, written: (refusal?: Refused) => void): void;
 	outcome(record: OutcomeRecord): void;
 	refusedConnection(record: RefusedConnection): void;
-	control(record: ControlRecord): void;
+	/**
+	 * `written` as for decisions, for who must not act before the record is there; a record that is refused so is not
+	 * written later either. Without it the record is kept while nothing can be written.
+	 */
+	control(record: ControlRecord, written?: (refusal?: Refused) => void): void;
 }
 
 /** Whether an agent's access has been ended. A synchronous in-memory view. */

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
-import { z } from 'zod';
 import { PHASES, type Phase } from '../model/call.ts';
 import { contractEntrypoint, packageEntrypoint } from './contract-module.ts';
 import { problem } from './problem.ts';
@@ -37,24 +36,13 @@ export interface Bundle {
 /** Paths that policy reads below `input`, by phase. */
 export type ReadPaths = Readonly<Partial<Record<Phase, readonly (readonly string[])[]>>>;
 
-const manifestSchema = z.object({
-	revision: z.string().max(256).optional(),
-	wasm: z.array(z.object({ entrypoint: z.string(), module: z.string() })).default([]),
-	metadata: z
-		.object({
-			sallyport: z
-				.object({
-					version: z.literal(METADATA_VERSION),
-					/** SHA-256 of the module that the reads were found for: they say nothing about another. */
-					module: z.string(),
-					reads: z.partialRecord(z.enum(['connect', 'request', 'response']), z.array(z.array(z.string()))),
-				})
-				.optional()
-				.catch(undefined),
-		})
-		.optional()
-		.catch(undefined),
-});
+/** What is read of a manifest. */
+interface Manifest {
+	readonly revision: string | undefined;
+	readonly wasm: readonly { readonly entrypoint: string; readonly module: string }[];
+	/** What our compiler found out, and the SHA-256 of the module that it holds for. */
+	readonly ours: { readonly module: string; readonly reads: ReadPaths } | undefined;
+}
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -84,8 +72,7 @@ export async function readBundle(archive: Buffer, path: string): Promise<Bundle>
 	refuseOwnData(data, path);
 
 	const entrypoints = new Set(manifest.wasm.map(entry => entry.entrypoint.replace(/^\/+/, '')));
-	const ours = manifest.metadata?.sallyport;
-	const reads = ours !== undefined && ours.module === sha256(wasm) ? ours.reads : undefined;
+	const reads = manifest.ours?.module === sha256(wasm) ? manifest.ours.reads : undefined;
 	const phases = new Map<Phase, PhaseEntry>();
 	for (const phase of PHASES) {
 		const known = reads?.[phase];
@@ -107,14 +94,47 @@ export async function readBundle(archive: Buffer, path: string): Promise<Bundle>
 	return { revision, wasm, data, phases, archive };
 }
 
-function readManifest(bytes: Buffer | undefined, path: string): z.output<typeof manifestSchema> {
+function readManifest(bytes: Buffer | undefined, path: string): Manifest {
 	if (bytes === undefined) throw problem('the bundle has no .manifest', path);
-	try {
-		return manifestSchema.parse(JSON.parse(bytes.toString('utf8')));
-	} catch {
+	const manifest = parsed(bytes);
+	const { revision, wasm = [], metadata } = isObject(manifest) ? manifest : { wasm: undefined };
+	if (
+		!isObject(manifest) ||
+		!(revision === undefined || (typeof revision === 'string' && revision.length <= 256)) ||
+		!Array.isArray(wasm) ||
+		!wasm.every(isEntry)
+	)
 		throw problem('the .manifest of the bundle is malformed', path);
+	const ours = isObject(metadata) ? metadata['sallyport'] : undefined;
+	return { revision, wasm, ours: isOurs(ours) ? ours : undefined };
+}
+
+function parsed(bytes: Buffer): unknown {
+	try {
+		return JSON.parse(bytes.toString('utf8'));
+	} catch {
+		return undefined;
 	}
 }
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+	typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isEntry = (value: unknown): value is Manifest['wasm'][number] =>
+	isObject(value) && typeof value['entrypoint'] === 'string' && typeof value['module'] === 'string';
+
+/** Whether it has the form that we write; what does not is as good as absent, and then everything is built. */
+const isOurs = (value: unknown): value is NonNullable<Manifest['ours']> =>
+	isObject(value) &&
+	value['version'] === METADATA_VERSION &&
+	typeof value['module'] === 'string' &&
+	isObject(value['reads']) &&
+	Object.entries(value['reads']).every(
+		([phase, paths]) =>
+			(PHASES as readonly string[]).includes(phase) &&
+			Array.isArray(paths) &&
+			paths.every(path => Array.isArray(path) && path.every(part => typeof part === 'string')),
+	);
 
 /** Base documents under `sallyport` would stand in for rules: data could allow. */
 function refuseOwnData(data: Buffer, path: string): void {

@@ -1,4 +1,9 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Counter as CounterOf, Gauge as GaugeOf, Metric } from 'prom-client';
+import Counter from 'prom-client/lib/counter.js';
+import collectDefaultMetrics from 'prom-client/lib/defaultMetrics.js';
+import Gauge from 'prom-client/lib/gauge.js';
+import Registry from 'prom-client/lib/registry.js';
+import { Histogram } from './histogram.ts';
 
 /**
  * Every metric that Sallyport exports. docs/metrics.md is made from here.
@@ -9,7 +14,7 @@ const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 const MICROS = [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05];
 
 /** Runs when somebody scrapes, before the metric is read: what changes per call costs nothing between scrapes. */
-export function onScrape(metric: Counter | Gauge, update: () => void): void {
+export function onScrape(metric: CounterOf | GaugeOf, update: () => void): void {
 	Object.assign(metric, { collect: update });
 }
 
@@ -41,13 +46,11 @@ export function createMetrics(version: string) {
 			help: 'From the arrival of a permitted call to its end.',
 			labelNames: ['listener', 'protocol'],
 			buckets: SECONDS,
-			registers,
 		}),
 		evaluation: new Histogram({
 			name: 'sallyport_policy_evaluation_seconds',
 			help: 'Time in WebAssembly for one evaluation.',
 			buckets: MICROS,
-			registers,
 		}),
 		connections: new Gauge({
 			name: 'sallyport_connections',
@@ -57,7 +60,7 @@ export function createMetrics(version: string) {
 		}),
 		refusedConnections: new Counter({
 			name: 'sallyport_refused_connections_total',
-			help: 'Connections refused before a call, by cause.',
+			help: 'Connections refused before a call, by cause; at the control API as the listener admin.control.',
 			labelNames: ['listener', 'cause'],
 			registers,
 		}),
@@ -93,7 +96,11 @@ export function createMetrics(version: string) {
 			labelNames: ['bundle', 'revision'],
 			registers,
 		}),
-		observe: new Gauge({ name: 'sallyport_observe', help: '1 while policy.mode is observe.', registers }),
+		observe: new Gauge({
+			name: 'sallyport_observe',
+			help: '1 while policy.mode, or the mode of any upstream, is observe.',
+			registers,
+		}),
 		spoolBytes: new Gauge({ name: 'sallyport_audit_spool_bytes', help: 'Size of the audit directory.', registers }),
 		oldestUnsent: new Gauge({
 			name: 'sallyport_audit_oldest_unsent_timestamp_seconds',
@@ -109,7 +116,7 @@ export function createMetrics(version: string) {
 		}),
 		auditFailures: new Counter({
 			name: 'sallyport_audit_failures_total',
-			help: 'Times that records began to be unwritable, by reason.',
+			help: 'Times that records began to be unwritable, by reason; `agent_share`: those of one agent.',
 			labelNames: ['reason'],
 			registers,
 		}),
@@ -125,6 +132,9 @@ export function createMetrics(version: string) {
 			registers,
 		}),
 	};
+	// What prom-client's registry asks of a metric, it has.
+	for (const histogram of [metrics.duration, metrics.evaluation])
+		registry.registerMetric(histogram as unknown as Metric<string>);
 	metrics.buildInfo.set({ version, node: process.version }, 1);
 	return { ...metrics, registry };
 }

@@ -12,6 +12,7 @@ async function answering(t: TestContext, status: object): Promise<string> {
 	const control = new Control({
 		config: { socket: path },
 		identity: {
+			problem: () => undefined,
 			serverTlsOptions: () => ({}),
 			secureContextOptions: () => ({}),
 			identifyTls: () => ({ cause: 'identity_missing' }),

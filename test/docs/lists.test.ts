@@ -70,8 +70,10 @@ test('docs/http.md gives every cause the status that agents see', () => {
 		const { status } = httpRefusal(cause, undefined, [], undefined, false);
 		assert.ok(rows.get(status)?.includes(cause), `${cause}: ${status}`);
 	}
-	assert.equal(httpRefusal('identity_missing', undefined, [], undefined, true).status, 407);
+	assert.equal(httpRefusal('identity_missing', undefined, [], undefined, 'proxy').status, 407);
+	assert.equal(httpRefusal('identity_missing', undefined, [], undefined, 'origin').status, 401);
 	assert.deepEqual(rows.get(407), ['identity_missing']);
+	assert.deepEqual(rows.get(401), ['identity_missing']);
 });
 
 test('docs/operations.md names metrics that there are', () => {

@@ -1,0 +1,34 @@
+import { Worker } from 'node:worker_threads';
+import type { Loaded } from './loaded.ts';
+
+/**
+ * As `loadConfig`, in a thread of its own that ends with the reading: the YAML reader and the schema would otherwise
+ * take some 25 MB for as long as the sidecar runs.
+ */
+export function loadConfigApart(file: string, environment: NodeJS.ProcessEnv): Promise<Loaded> {
+	return new Promise((resolve, reject) => {
+		const worker = new Worker(
+			new URL(`./load-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
+			{
+				workerData: { file, environment: { ...environment } },
+				execArgv: [],
+			},
+		);
+		let loaded: Loaded | undefined;
+		worker.once('message', (message: Loaded) => {
+			loaded = message;
+		});
+		worker.once('error', reject);
+		worker.once('exit', () => {
+			if (loaded === undefined) reject(new Error('the configuration could not be read'));
+			else resolve(freeze(loaded));
+		});
+	});
+}
+
+function freeze<T>(value: T): T {
+	if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+		for (const inner of Object.values(Object.freeze(value))) freeze(inner);
+	}
+	return value;
+}

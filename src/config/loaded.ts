@@ -1,0 +1,19 @@
+import type { Config } from './schema.ts';
+
+/** One thing wrong with the configuration, where it stands. */
+export interface Problem {
+	readonly line: number;
+	readonly column: number;
+	/** `listeners[0].address`; empty for the file as a whole. */
+	readonly path: string;
+	/** What is wrong and what was expected. */
+	readonly message: string;
+}
+
+export type Loaded =
+	| { readonly config: Config; readonly directory: string; readonly file: string }
+	| { readonly problems: readonly Problem[]; readonly file: string };
+
+/** `sallyport.yaml:12:3  listeners[0].address: expected …` */
+export const problemText = (file: string, problem: Problem): string =>
+	`${file}${problem.line > 0 ? `:${problem.line}:${problem.column}` : ''}  ${problem.path === '' ? '' : `${problem.path}: `}${problem.message}`;
