@@ -1,5 +1,7 @@
-import type { Dispatcher } from 'undici';
+import { isIP } from 'node:net';
+import type { buildConnector, Dispatcher } from 'undici';
 import UndiciClient from 'undici/lib/dispatcher/client.js';
+import { connectTls } from '../tls-client.ts';
 import type { Broken } from '../trust.ts';
 
 /** Greatest document. */
@@ -23,7 +25,7 @@ export function download(url: URL, { roots }: DownloadOptions): Promise<Buffer |
 		maxHeaderSize: 16 * 1024,
 		headersTimeout: PATIENCE,
 		bodyTimeout: PATIENCE,
-		connect: { timeout: PATIENCE, ...(roots === undefined ? {} : { ca: roots }) },
+		connect: connectorOf(roots),
 	});
 	return new Promise<Buffer | Broken>(resolve => {
 		const answer = new Answer(resolve);
@@ -36,6 +38,31 @@ export function download(url: URL, { roots }: DownloadOptions): Promise<Buffer |
 		client.dispatch({ method: 'GET', path, headers: { accept: 'application/json' }, blocking: false }, answer);
 	});
 }
+
+/** On a connection that no certificate of the server's can end the process by. */
+const connectorOf =
+	(roots: string | undefined): buildConnector.connector =>
+	({ hostname, port, servername }, done) => {
+		const host = hostname.replace(/^\[|\]$/g, '');
+		const socket = connectTls({
+			host,
+			port: Number(port || 443),
+			// A name only (RFC 6066 §3); an address is checked against the certificate all the same.
+			servername: isIP(host) === 0 ? (servername ?? host) : '',
+			minVersion: 'TLSv1.2',
+			ALPNProtocols: ['http/1.1'],
+			...(roots === undefined ? {} : { ca: roots }),
+		});
+		const failed = (error: Error): void => done(error, null);
+		socket.once('error', failed);
+		// Whoever asked has gone by then.
+		socket.setTimeout(PATIENCE, () => socket.destroy());
+		socket.once('secureConnect', () => {
+			socket.setTimeout(0);
+			socket.removeListener('error', failed);
+			done(null, socket);
+		});
+	};
 
 class Answer implements Dispatcher.DispatchHandler {
 	readonly #resolve: (result: Buffer | Broken) => void;

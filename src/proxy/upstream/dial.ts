@@ -1,5 +1,6 @@
 import { connect as netConnect, type Socket } from 'node:net';
-import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { connectTls } from '../../identity/tls-client.ts';
 import { type Refused, refused } from '../../model/cause.ts';
 import type { AnyPermit } from '../../model/permit.ts';
 import { isPermit } from '../../policy/permit.ts';
@@ -126,7 +127,7 @@ export class Dialler {
 		const fail = (error: NodeJS.ErrnoException): void => finish(refused('upstream_tls', tlsError(error)));
 		const closed = (): void =>
 			finish(refused('upstream_tls', 'the upstream closed the connection in the TLS handshake'));
-		const secured = tlsConnect({ ...tls.options, socket, ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }) });
+		const secured = connectTls({ ...tls.options, socket, ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }) });
 		secured.once('error', fail);
 		secured.once('close', closed);
 		secured.once('secureConnect', () => finish(tls.judge?.(secured) ?? { socket: secured }));
