@@ -16,8 +16,9 @@ const configuration = (trustDomain: string): string => `# yaml-language-server: 
 identity:
   trust_domain: ${trustDomain}
   svid:
-    # For development: \`sallyport certs init --trust-domain ${trustDomain}\`. In production SPIRE or cert-manager writes them.
+    # For development: \`sallyport certs init --trust-domain ${trustDomain}\`. cert-manager writes such files too.
     files: { certificate: certs/sallyport.pem, key: certs/sallyport.key, trust_bundle: certs/ca.pem }
+    # Beside SPIRE instead: workload_api: { socket: unix:///run/spire/sockets/agent.sock }
 
 policy:
   files: [policies] # Rego and data; compiled, watched, and swapped in when they are good

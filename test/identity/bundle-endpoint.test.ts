@@ -64,7 +64,7 @@ async function open(
 	const source = new BundleEndpoint(
 		'other.org',
 		{ url, refresh, roots: workspace.write('web.pem', roots) },
-		{ clock: { now: () => Date.now() }, news: ({ broken }) => news.push(broken) },
+		{ clock: { now: () => Date.now() }, news: ({ broken }) => news.push(broken), shortestHint: 500 },
 	);
 	t.after(() => source.close());
 	await source.start();

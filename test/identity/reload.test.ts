@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { connect, createServer } from 'node:tls';
-import { keyToPem, type Minted } from '../../src/identity/mint.ts';
+import { keyToPem, type Minted, newKey } from '../../src/identity/mint.ts';
 import { type IdentityReload, type IdentitySource, openIdentity } from '../../src/identity/source.ts';
+import { bundleDocument } from '../support/spiffe.ts';
 import { ca, HOUR, leaf, NOW, pem } from './pki.ts';
 
 const OWN = {
@@ -38,13 +39,18 @@ interface Opened {
 	count(): number;
 }
 
-async function open(t: TestContext, at: string, trustDomain = 'example.org'): Promise<Opened> {
+async function open(
+	t: TestContext,
+	at: string,
+	trustDomain = 'example.org',
+	more: { readonly jwt_bundle?: string } = {},
+): Promise<Opened> {
 	const seen: IdentityReload[] = [];
 	const waiting: ((reload: IdentityReload) => void)[] = [];
 	let count = 0;
 	const files = { certificate: join(at, 'tls.crt'), key: join(at, 'tls.key'), trust_bundle: join(at, 'ca.crt') };
 	const source = await openIdentity(
-		{ trust_domain: trustDomain, svid: { files }, trust_bundles: {}, clock_skew: 0 },
+		{ trust_domain: trustDomain, svid: { files: { ...files, ...more } }, trust_bundles: {}, clock_skew: 0 },
 		{
 			clock: { now: () => NOW },
 			report: reload => {
@@ -121,6 +127,26 @@ test('files that are written anew are taken, once both are there', async t => {
 	assert.deepEqual(changes, [source.current()?.serial]);
 	assert.notEqual(source.current()?.revision, before?.revision);
 	assert.equal(source.current()?.trustRevision, before?.trustRevision);
+});
+
+test('keys for JWT-SVIDs come from a file of their own, which belongs to the whole', async t => {
+	const at = await folder(t);
+	await write(at, own());
+	const jwt = join(at, 'jwt.json');
+	await writeFile(jwt, bundleDocument([], { jwt: { a: newKey() } }));
+	const { source, next } = await open(t, at, 'example.org', { jwt_bundle: jwt });
+	const ids = (): string[] => [...(source.jwtAuthorities('example.org')?.keys() ?? [])];
+	assert.deepEqual(ids(), ['a']);
+	assert.equal(source.jwtAuthorities('other.org'), undefined);
+	await writeFile(jwt, 'rubbish');
+	const reload = await next();
+	assert.match(reload.taken ? '' : reload.broken, /^JWT bundle: /);
+	assert.deepEqual(ids(), ['a']);
+	await writeFile(jwt, bundleDocument([], { jwt: { b: newKey() } }));
+	assert.equal((await next()).taken, true);
+	assert.deepEqual(ids(), ['b']);
+	const none = await source.jwtSvid('crm');
+	assert.match('broken' in none ? none.broken : '', /come from the Workload API/);
 });
 
 test('a broken pair keeps the old one, is reported once, and a good one after it is taken', async t => {

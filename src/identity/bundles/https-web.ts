@@ -1,7 +1,7 @@
 import { readBytes } from '../read-file.ts';
 import type { Broken } from '../trust.ts';
 import { type BundleSource, type BundleStatus, type DomainBundle, documentBundle } from './bundle.ts';
-import { type DownloadOptions, download } from './download.ts';
+import { download } from './download.ts';
 import { KeptBundle, type KeptBundleDeps } from './kept.ts';
 
 export interface EndpointConfig {
@@ -13,13 +13,14 @@ export interface EndpointConfig {
 }
 
 export interface EndpointDeps extends KeptBundleDeps {
-	/** Fetches a document; {@link download} when absent. */
-	readonly fetch?: (url: URL, options: DownloadOptions) => Promise<Buffer | Broken>;
+	/** The shortest time between fetches that a bundle may ask for, milliseconds; {@link SHORTEST_HINT} when absent. */
+	readonly shortestHint?: number;
 }
 
 /** Without a hint (SPIFFE_Federation.md §4.1). */
 const DEFAULT_REFRESH = 300_000;
-/** Whatever a bundle says of itself, milliseconds. */
+/** Milliseconds. Every change renews TLS contexts and ends tickets, so that another's bundle may not ask for one at any time. */
+const SHORTEST_HINT = 10_000;
 const SHORTEST = 1_000;
 const LONGEST = 24 * 3_600_000;
 /** First pause while there is no bundle at all; doubled up to the usual one. */
@@ -34,7 +35,7 @@ export class BundleEndpoint implements BundleSource {
 	readonly #config: EndpointConfig;
 	readonly #url: URL;
 	readonly #kept: KeptBundle;
-	readonly #fetch: NonNullable<EndpointDeps['fetch']>;
+	readonly #shortestHint: number;
 	#turn: Promise<unknown> = Promise.resolve();
 	#timer: NodeJS.Timeout | undefined;
 	#retry = FIRST_RETRY;
@@ -45,7 +46,7 @@ export class BundleEndpoint implements BundleSource {
 		this.#config = config;
 		this.#url = new URL(config.url);
 		this.#kept = new KeptBundle(trustDomain, 'https_web', config.url, deps);
-		this.#fetch = deps.fetch ?? download;
+		this.#shortestHint = deps.shortestHint ?? SHORTEST_HINT;
 	}
 
 	/** Does not wait: somebody else's server must not hold up the start. */
@@ -84,7 +85,7 @@ export class BundleEndpoint implements BundleSource {
 
 	#pause(): number {
 		const { bundle } = this.#kept;
-		const usual = this.#config.refresh ?? bundle?.refreshHint ?? DEFAULT_REFRESH;
+		const usual = this.#config.refresh ?? Math.max(this.#shortestHint, bundle?.refreshHint ?? DEFAULT_REFRESH);
 		const bounded = Math.min(LONGEST, Math.max(SHORTEST, usual));
 		if (bundle !== undefined) return bounded;
 		const pause = Math.min(this.#retry, bounded);
@@ -96,7 +97,7 @@ export class BundleEndpoint implements BundleSource {
 		const { roots } = this.#config;
 		const pem = roots === undefined ? undefined : await readBytes(roots);
 		if (pem !== undefined && 'broken' in pem) return pem;
-		const bytes = await this.#fetch(this.#url, pem === undefined ? {} : { roots: pem.toString('utf8') });
+		const bytes = await download(this.#url, pem === undefined ? {} : { roots: pem.toString('utf8') });
 		if ('broken' in bytes) return bytes;
 		const read = documentBundle(this.trustDomain, bytes);
 		if ('broken' in read) return read;
