@@ -7,6 +7,7 @@ import {
 	verify,
 	X509Certificate,
 } from 'node:crypto';
+import { objectOf, parseRecord } from './read-record.ts';
 
 /**
  * Checkpoints: signed statements of where the chain stood.
@@ -134,7 +135,7 @@ export interface Checkpoint {
 
 /** Undefined when the line is no checkpoint. `line` is without its line feed. */
 export function readCheckpoint(line: Buffer): Checkpoint | undefined {
-	const record = objectOf(parse(line.toString()));
+	const record = parseRecord(line);
 	const facts = objectOf(record?.checkpoint);
 	if (record?.type !== 'checkpoint' || facts === undefined) return undefined;
 	const { chain, prev, seq, timestamp } = record;
@@ -187,18 +188,4 @@ function certificatesOf(value: unknown): readonly X509Certificate[] | undefined 
 	} catch {
 		return undefined;
 	}
-}
-
-function parse(text: string): unknown {
-	try {
-		return JSON.parse(text);
-	} catch {
-		return undefined;
-	}
-}
-
-function objectOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
-	return typeof value === 'object' && value !== null && !Array.isArray(value)
-		? (value as Readonly<Record<string, unknown>>)
-		: undefined;
 }

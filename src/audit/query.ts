@@ -1,9 +1,7 @@
 import { join } from 'node:path';
+import { objectOf, parseRecord, type ReadRecord, textOf } from './read-record.ts';
 import { type LineHead, lineHead, readLinesIfThere } from './reader.ts';
 import { listSegments } from './segment.ts';
-
-/** A record as read; its form is docs/audit.md, but what is in a file is not trusted to have it. */
-export type ReadRecord = Readonly<Record<string, unknown>>;
 
 /** Which decisions are asked for; every condition that is given must hold. */
 export interface Question {
@@ -126,16 +124,3 @@ function hasCause({ cause }: Question, row: Row): boolean {
 	if ('session' in row) return row.session.cause === cause;
 	return row.decision.cause === cause || row.outcome?.cause === cause;
 }
-
-export function parseRecord(line: Buffer): ReadRecord | undefined {
-	try {
-		return objectOf(JSON.parse(line.toString()));
-	} catch {
-		return undefined;
-	}
-}
-
-export const objectOf = (value: unknown): ReadRecord | undefined =>
-	typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as ReadRecord) : undefined;
-
-export const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);

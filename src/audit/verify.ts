@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { RECORD_TYPES } from '../model/record.ts';
 import { type Checkpoint, readCheckpoint } from './checkpoint.ts';
 import type { Held } from './held.ts';
+import { parseRecord } from './read-record.ts';
 import { lineHead, opensCall, readLines } from './reader.ts';
 import { listSegments } from './segment.ts';
 import { GENESIS } from './spool.ts';
@@ -136,7 +137,7 @@ class Checker {
 		if (this.fault !== undefined) return false;
 		this.#line++;
 		const head = lineHead(line);
-		const record = head === undefined ? undefined : objectOf(line);
+		const record = head === undefined ? undefined : parseRecord(line);
 		if (head === undefined || record === undefined || !TYPES.has(head.type)) return this.#wrong('this is no record');
 		if (head.type !== 'checkpoint' && 'checkpoint' in record) return this.#wrong('this was a checkpoint', head.seq);
 		if (this.#first === undefined) {
@@ -257,14 +258,5 @@ class Checker {
 	#wrong(problem: string, seq = this.#seq + 1): false {
 		this.fault ??= { segment: this.#segment, line: this.#line, seq, problem };
 		return false;
-	}
-}
-
-function objectOf(line: Buffer): Readonly<Record<string, unknown>> | undefined {
-	try {
-		const value: unknown = JSON.parse(line.toString());
-		return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;
-	} catch {
-		return undefined;
 	}
 }

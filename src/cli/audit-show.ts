@@ -1,4 +1,5 @@
-import { objectOf, type ReadRecord, type Row, textOf } from '../audit/query.ts';
+import type { Row } from '../audit/query.ts';
+import { objectOf, type ReadRecord, textOf } from '../audit/read-record.ts';
 import { CAUSES, type Cause, familyOf } from '../model/cause.ts';
 import { callText, endOf, gapText, plain, shortName, whyOf, word } from './audit-words.ts';
 

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { parseRecord } from '../audit/query.ts';
+import { parseRecord } from '../audit/read-record.ts';
 import { tailDirectory } from '../audit/tail.ts';
 import { type AuditOutput, fail, noRecords } from './audit-output.ts';
 import { Show } from './audit-show.ts';

@@ -1,4 +1,4 @@
-import { objectOf, type ReadRecord, textOf } from '../audit/query.ts';
+import { objectOf, type ReadRecord, textOf } from '../audit/read-record.ts';
 import { visible } from './terminal.ts';
 
 /** Longest text of a record that is shown. */

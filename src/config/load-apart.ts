@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { Loaded } from './loaded.ts';
+import { freeze, type Loaded } from './loaded.ts';
 
 /**
  * As `loadConfig`, in a thread of its own that ends with the reading: the YAML reader and the schema would otherwise
@@ -21,14 +21,8 @@ export function loadConfigApart(file: string, environment: NodeJS.ProcessEnv): P
 		worker.once('error', reject);
 		worker.once('exit', () => {
 			if (loaded === undefined) reject(new Error('the configuration could not be read'));
+			// A copy from another thread is not frozen any more.
 			else resolve(freeze(loaded));
 		});
 	});
-}
-
-function freeze<T>(value: T): T {
-	if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-		for (const inner of Object.values(Object.freeze(value))) freeze(inner);
-	}
-	return value;
 }

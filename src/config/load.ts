@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { isMap, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { check } from './check.ts';
-import type { Loaded, Problem } from './loaded.ts';
+import { freeze, type Loaded, type Problem } from './loaded.ts';
 import { decimalModes } from './octal.ts';
 import { type Config, schema } from './schema.ts';
 
@@ -287,12 +287,4 @@ function identityAt({ svid, trust_bundles: bundles, ...rest }: Config['identity'
 			]),
 		),
 	};
-}
-
-function freeze<T>(value: T): T {
-	if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-		Object.freeze(value);
-		for (const inner of Object.values(value)) freeze(inner);
-	}
-	return value;
 }

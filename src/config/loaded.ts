@@ -17,3 +17,12 @@ export type Loaded =
 /** `sallyport.yaml:12:3  listeners[0].address: expected …` */
 export const problemText = (file: string, problem: Problem): string =>
 	`${file}${problem.line > 0 ? `:${problem.line}:${problem.column}` : ''}  ${problem.path === '' ? '' : `${problem.path}: `}${problem.message}`;
+
+/** Freezes it, and all that it holds. */
+export function freeze<T>(value: T): T {
+	if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+		Object.freeze(value);
+		for (const inner of Object.values(value)) freeze(inner);
+	}
+	return value;
+}

@@ -64,11 +64,6 @@ export class Histogram<Label extends string = never> {
 		return child.seen;
 	}
 
-	reset(): void {
-		this.#children.clear();
-		if (this.labelNames.length === 0) this.labels();
-	}
-
 	async get(): Promise<object> {
 		const values: Sample[] = [];
 		for (const { labels, seen } of this.#children.values()) {

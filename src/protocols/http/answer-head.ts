@@ -1,6 +1,6 @@
 import type { Framing } from './body-reader.ts';
-import type { RawHead, Unreadable } from './head-reader.ts';
-import { answeredHeaders } from './headers.ts';
+import type { RawHead } from './head-reader.ts';
+import { answeredHeaders, hasOption } from './headers.ts';
 
 /** The head of an upstream's answer. */
 export interface AnswerHead {
@@ -20,7 +20,10 @@ export interface AnswerHead {
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/;
 
 /** Reads the head of an answer to a request with this method, and how its body ends (RFC 9112 §6.3). */
-export function readAnswerHead({ startLine, fields }: RawHead, method: string): AnswerHead | Unreadable {
+export function readAnswerHead(
+	{ startLine, fields }: RawHead,
+	method: string,
+): AnswerHead | { readonly unreadable: string } {
 	const match = STATUS_LINE.exec(startLine);
 	if (match === null) return { unreadable: 'the status line is malformed' };
 	const status = Number(match[2]);
@@ -36,8 +39,7 @@ export function readAnswerHead({ startLine, fields }: RawHead, method: string): 
 			: length === undefined
 				? { kind: 'close' }
 				: { kind: 'length', length };
-	const options = connection?.split(',').map(option => option.trim());
 	const persistent =
-		framing?.kind !== 'close' && (old ? options?.includes('keep-alive') === true : options?.includes('close') !== true);
+		framing?.kind !== 'close' && (old ? hasOption(connection, 'keep-alive') : !hasOption(connection, 'close'));
 	return { status, phrase: match[3] ?? '', list, framing, persistent, keepAlive };
 }

@@ -54,6 +54,10 @@ const NOT_TRAILING = new Set([
 /** A length (RFC 9110 §8.6). */
 const DIGITS = /^\d{1,15}$/;
 
+/** Whether a Connection field holds this option, given in lower case (RFC 9110 §7.6.1). */
+export const hasOption = (connection: string | undefined, option: string): boolean =>
+	connection?.split(',').some(part => part.trim().toLowerCase() === option) === true;
+
 /** Names that a Connection field nominates, lower case; they are for this hop only. */
 function nominated(connection: string): Set<string> | undefined {
 	let names: Set<string> | undefined;
@@ -90,7 +94,7 @@ export interface AnsweredFields {
 	readonly chunked: boolean;
 	/** True when the end of the body could be found in more than one way (RFC 9112 §6.3). */
 	readonly ambiguous: boolean;
-	/** Options of the Connection field, lower case. */
+	/** The Connection field, lower case. */
 	readonly connection: string | undefined;
 	/** Seconds for which the upstream keeps an idle connection, where it says so. */
 	readonly keepAlive: number | undefined;

@@ -40,12 +40,7 @@ export class Answer {
 		return this.endedAt !== undefined;
 	}
 
-	/** Whether all of it was given to the kernel. */
-	get finished(): boolean {
-		return this.#finished;
-	}
-
-	/** Whether the connection was closed before that. */
+	/** Whether the connection was closed before all of it was given to the kernel. */
 	get closed(): boolean {
 		return this.#closed;
 	}

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { type Refused, refused } from '../../model/cause.ts';
 import { HeadReader, type RawHead, type Unreadable } from '../../protocols/http/head-reader.ts';
 import { Answer } from './answer.ts';
+import { linger } from './linger.ts';
 import { AgentRequest } from './request.ts';
 
 /** What becomes of what an agent sends. */
@@ -22,10 +23,6 @@ export interface ConnectionLimits {
 	readonly keep_alive: number;
 	readonly body_idle: number;
 }
-
-/** What is still read, unseen, behind an answer that ends the connection: a socket closed with unread bytes resets it, and the answer with it. */
-export const LINGER_MS = 1000;
-const LINGER_BYTES = 256 * 1024;
 
 /** Bytes that are held of requests behind the one under way; past it the agent has to wait. */
 const MAX_HELD = 64 * 1024;
@@ -48,8 +45,8 @@ export class AgentConnection {
 	#requests = 0;
 	/** True while bytes are being taken apart. */
 	#taking = false;
-	/** Bytes that may still come while it lingers; undefined before. */
-	#lingering: number | undefined;
+	/** It ends behind what was written; nothing more is looked at. */
+	#ending = false;
 	#over = false;
 
 	constructor(socket: Socket, limits: ConnectionLimits, handler: ConnectionHandler) {
@@ -69,14 +66,9 @@ export class AgentConnection {
 		return this.#answer === undefined && !this.#reader.begun && this.#held === undefined;
 	}
 
-	/** The agent's request under way. */
-	get request(): AgentRequest | undefined {
-		return this.#request;
-	}
-
 	/** Looks at the time limits; called every now and then. */
 	tick(now: number): void {
-		if (this.#over || this.#lingering !== undefined) return;
+		if (this.#over || this.#ending) return;
 		const answer = this.#answer;
 		if (answer !== undefined) {
 			// An answer that the agent does not take.
@@ -90,11 +82,6 @@ export class AgentConnection {
 	}
 
 	readonly #onData = (bytes: Buffer): void => {
-		if (this.#lingering !== undefined) {
-			this.#lingering -= bytes.length;
-			if (this.#lingering < 0) this.socket.pause();
-			return;
-		}
 		if (this.#held === undefined) this.#take(bytes);
 		else {
 			this.#held = Buffer.concat([this.#held, bytes]);
@@ -105,7 +92,7 @@ export class AgentConnection {
 	#take(bytes: Buffer): void {
 		let left = bytes;
 		this.#taking = true;
-		while (left.length > 0 && !this.#over && this.#lingering === undefined) {
+		while (left.length > 0 && !this.#over && !this.#ending) {
 			if (this.#answer === undefined) {
 				const begun = this.#reader.begun;
 				const raw = this.#reader.push(left);
@@ -157,7 +144,7 @@ export class AgentConnection {
 
 	/** Goes on with what was held, when somebody takes it. */
 	readonly #kick = (): void => {
-		if (this.#taking || this.#over || this.#lingering !== undefined) return;
+		if (this.#taking || this.#over || this.#ending) return;
 		const held = this.#held;
 		this.#held = undefined;
 		if (held !== undefined) this.#take(held);
@@ -166,7 +153,7 @@ export class AgentConnection {
 
 	/** Reads on, or lets the agent wait. While an answer is awaited it reads on within bounds, so as to see the agent leave. */
 	#hold(): void {
-		if (this.#over || this.#lingering !== undefined) return;
+		if (this.#over || this.#ending) return;
 		const body = this.#request !== undefined && !this.#request.complete;
 		const full = body ? !this.#request?.flowing : (this.#held?.length ?? 0) > MAX_HELD;
 		if (full !== this.socket.isPaused()) {
@@ -181,7 +168,7 @@ export class AgentConnection {
 		const request = this.#request;
 		if (answer === undefined || request === undefined || this.#over) return;
 		if (!answer.keepAlive || !request.complete) {
-			this.linger(request.complete && this.#held === undefined);
+			this.end(request.complete && this.#held === undefined);
 			return;
 		}
 		this.#answer = undefined;
@@ -196,18 +183,13 @@ export class AgentConnection {
 	}
 
 	/** Ends the connection behind what was written. Unless nothing more can come, it is read on unseen for a moment. */
-	linger(clean = false): void {
-		if (this.#lingering !== undefined || this.#over) return;
-		this.#lingering = LINGER_BYTES;
+	end(clean = false): void {
+		if (this.#ending || this.#over) return;
+		this.#ending = true;
 		this.#held = undefined;
-		if (clean) {
-			this.socket.destroySoon();
-			return;
-		}
-		this.socket.end();
-		this.socket.resume();
-		const timer = setTimeout(() => this.socket.destroy(), LINGER_MS);
-		this.socket.once('close', () => clearTimeout(timer));
+		this.socket.removeListener('data', this.#onData);
+		if (clean) this.socket.destroySoon();
+		else linger(this.socket);
 	}
 
 	/** Gives the socket away. */

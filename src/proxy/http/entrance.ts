@@ -19,8 +19,8 @@ export class HttpEntrance implements Entrance {
 	readonly #connections: Connections;
 	readonly #listener: string;
 	readonly #record: (record: RefusedConnection) => void;
-	/** Every accepted socket that is open, and the one that content is read from; undefined in the TLS handshake. */
-	readonly #sockets = new Map<Socket, Socket | undefined>();
+	/** Every accepted socket that is open, and whether it is in the TLS handshake: the others are the server's to drain. */
+	readonly #sockets = new Map<Socket, boolean>();
 	#draining = false;
 	#retired = false;
 	#next: Entrance | undefined;
@@ -39,7 +39,7 @@ export class HttpEntrance implements Entrance {
 	}
 
 	accept(socket: Socket): void {
-		this.#hold(socket, undefined);
+		this.#hold(socket);
 		if (this.#handshakes === undefined) this.#enter(socket, socket, this.#as);
 		else this.#handshakes.accept(socket, undefined, result => this.#shaken(socket, result));
 	}
@@ -48,7 +48,7 @@ export class HttpEntrance implements Entrance {
 		const next = this.#nextOf();
 		if (next !== this) {
 			this.#letGo(socket);
-			next.#hold(socket, undefined);
+			next.#hold(socket);
 		}
 		next.#identified(socket, result);
 	}
@@ -66,7 +66,7 @@ export class HttpEntrance implements Entrance {
 	}
 
 	#enter(socket: Socket, content: Socket, who: Identity | Refused | undefined): void {
-		if (this.#sockets.has(socket)) this.#sockets.set(socket, content);
+		if (this.#sockets.has(socket)) this.#sockets.set(socket, false);
 		this.#server.enter(content, who);
 	}
 
@@ -82,9 +82,9 @@ export class HttpEntrance implements Entrance {
 		return last;
 	}
 
-	#hold(socket: Socket, content: Socket | undefined): void {
+	#hold(socket: Socket): void {
 		if (socket.closed) return;
-		this.#sockets.set(socket, content);
+		this.#sockets.set(socket, true);
 		socket.once('close', () => this.#letGo(socket));
 	}
 
@@ -116,9 +116,7 @@ export class HttpEntrance implements Entrance {
 	drain(): void {
 		this.#draining = true;
 		this.#server.drain();
-		// Whoever sent nothing yet has nothing under way.
-		for (const [socket, content] of [...this.#sockets])
-			if (content === undefined || content.bytesRead === 0) socket.destroy();
+		for (const [socket, shaking] of [...this.#sockets]) if (shaking) socket.destroy();
 	}
 
 	retire(next: Entrance | undefined, empty: () => void): void {

@@ -4,7 +4,7 @@ import type { Reason } from '../../model/verdict.ts';
 import { type Challenge, httpRefusal } from '../../protocols/http/refusal.ts';
 import { answerHead, withHead } from '../../protocols/http/writer.ts';
 import type { Answer } from './answer.ts';
-import { LINGER_MS } from './connection.ts';
+import { linger } from './linger.ts';
 import type { AgentRequest } from './request.ts';
 
 export interface ExchangeRefusal {
@@ -44,10 +44,5 @@ export function refuseSocket(socket: Socket, refusal: ExchangeRefusal): void {
 		refusal.detail,
 		refusal.challenge,
 	);
-	socket.end(withHead(answerHead(status, reason, headers, { chunked: false, close: true }), Buffer.from(body)));
-	// Reads on without looking: a socket closed with unread bytes resets the connection and takes the answer with it.
-	socket.on('data', () => {});
-	socket.resume();
-	const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-	socket.once('close', () => clearTimeout(timer));
+	linger(socket, withHead(answerHead(status, reason, headers, { chunked: false, close: true }), Buffer.from(body)));
 }

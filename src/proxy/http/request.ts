@@ -3,13 +3,11 @@ import { type Refused, refused } from '../../model/cause.ts';
 import { BodyReader } from '../../protocols/http/body-reader.ts';
 import { type Head, readHead } from '../../protocols/http/head.ts';
 import type { RawHead } from '../../protocols/http/head-reader.ts';
-import type { RawHeaders } from '../../protocols/http/headers.ts';
+import { hasOption, type RawHeaders } from '../../protocols/http/headers.ts';
 import type { BodySource, BodyTaker } from '../upstream/http-connection.ts';
 
-const CLOSE = /(?:^|,)[\t ]*close[\t ]*(?:,|$)/i;
-
 /** Who takes a request's body. After `end` or `aborted` nothing follows. */
-export interface BodyReaderOf extends BodyTaker {
+export interface RequestTaker extends BodyTaker {
 	/** The agent left, or what came is no body. */
 	aborted?(): void;
 }
@@ -25,7 +23,7 @@ export class AgentRequest implements BodySource {
 	/** Undefined when there is none, or when nobody can say where it would end. */
 	readonly body: BodyReader | undefined;
 	readonly #kick: () => void;
-	#taker: BodyReaderOf | undefined;
+	#taker: RequestTaker | undefined;
 	#paused = false;
 	#complete: boolean;
 	#aborted = false;
@@ -55,7 +53,7 @@ export class AgentRequest implements BodySource {
 
 	/** Whether the agent wants the connection to end behind the answer (RFC 9112 §9.6). */
 	get last(): boolean {
-		return !('cause' in this.head) && this.head.connection !== undefined && CLOSE.test(this.head.connection);
+		return !('cause' in this.head) && hasOption(this.head.connection, 'close');
 	}
 
 	/** Whether it came whole. One whose head cannot be taken never is. */
@@ -76,7 +74,7 @@ export class AgentRequest implements BodySource {
 	}
 
 	/** From now on the body goes to this one. */
-	read(taker: BodyReaderOf): void {
+	read(taker: RequestTaker): void {
 		this.#taker = taker;
 		this.#paused = false;
 		if (this.#complete) taker.end();

@@ -3,6 +3,7 @@ import { type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
 import { httpCall } from '../../protocols/http/call.ts';
 import type { Head } from '../../protocols/http/head.ts';
+import { refusedConnection } from '../listener/refusal.ts';
 import { defaultPort } from '../upstream/route.ts';
 import type { Answer } from './answer.ts';
 import type { Caller, Callers, CallersDeps } from './callers.ts';
@@ -159,8 +160,11 @@ export class Visit implements ConnectionHandler {
 
 	unreadable(refusal: Refused): void {
 		this.#left = true;
-		this.#record(refusal);
-		refuseSocket(this.#connection.socket, {
+		const { socket } = this.#connection;
+		this.#deps.refusedConnection(
+			refusedConnection(this.#deps.listener, refusal, socket.remoteAddress, this.caller.conn?.identity),
+		);
+		refuseSocket(socket, {
 			...refusal,
 			reasons: [],
 			detail: refusal.detail,
@@ -171,19 +175,7 @@ export class Visit implements ConnectionHandler {
 
 	broken({ cause, detail }: Refused): void {
 		// One that was refused already is answered; nothing behind it is looked at.
-		if (this.#exchange === undefined) this.#connection.linger();
+		if (this.#exchange === undefined) this.#connection.end();
 		else this.#exchange.abort(cause, detail);
-	}
-
-	/** Records what came and could not be read as a call. */
-	#record({ cause, detail }: Refused): void {
-		const { conn } = this.caller;
-		this.#deps.refusedConnection({
-			listener: this.#deps.listener,
-			cause,
-			detail: detail ?? '',
-			remote: this.#connection.socket.remoteAddress ?? '',
-			...(conn === undefined ? {} : { claimed: conn.identity.agent.id }),
-		});
 	}
 }

@@ -182,7 +182,7 @@ export class UpstreamConnection {
 			left = raw.rest;
 			const head = readAnswerHead(raw, this.#method);
 			if ('status' in head) this.#begin(head, taker, left.length === 0);
-			else this.#fail('tooLong' in head ? '' : head.unreadable);
+			else this.#fail(head.unreadable);
 			if (this.#taker !== taker) return;
 		}
 	}
