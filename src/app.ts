@@ -12,6 +12,7 @@ import { checkRuntime } from './identity/runtime.ts';
 import { openIdentity } from './identity/source.ts';
 import type { Svid } from './identity/svid.ts';
 import { openTokens, type TokenSettings } from './identity/tokens.ts';
+import { openResidentMemory } from './kernel/resident-memory.ts';
 import { identity as makeIdentity } from './model/agent.ts';
 import type { Refused } from './model/cause.ts';
 import type { Recorder } from './model/ports.ts';
@@ -56,6 +57,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	let config = first;
 	const clock = { now: () => Date.now() };
 	const startedAt = clock.now();
+	const memory = await openResidentMemory();
 	const log = createLog(config.log.level);
 	const metrics = createMetrics(VERSION);
 	const reloaded = (part: string, taken: boolean): void => metrics.reloadLastSuccess.set({ part }, taken ? 1 : 0);
@@ -295,7 +297,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	// One after the other: by signal and by the control API they may come at once.
 	let reloading: Promise<unknown> = Promise.resolve();
 	const reload = (): Promise<ReloadOutcome> => {
-		const turn = reloading.then(reloadNow);
+		const turn = reloading.then(reloadNow).finally(() => memory.settle());
 		reloading = turn.catch(() => {});
 		return turn;
 	};
@@ -317,7 +319,10 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	identity.onChange(identified);
 	// It may have changed since it was opened.
 	identified(identity.current());
-	policy.onChange(() => proxy.judgeAgain());
+	policy.onChange(() => {
+		proxy.judgeAgain();
+		memory.settle();
+	});
 	const pruning = setInterval(() => void policy.prune(audit.status().oldest), PRUNE_EVERY);
 	pruning.unref();
 	// A reload that is asked for already waits for the first configuration.
@@ -327,6 +332,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	reloaded('config', true);
 	announce();
 	log.info({ version: VERSION, id: identity.ownId(), ready: readiness().length === 0 }, 'sallyport is up');
+	globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+	memory.settle();
 
 	const stop = async (): Promise<void> => {
 		if (draining) return;
@@ -341,6 +348,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		tokens.close();
 		policy.close();
 		identity.close();
+		memory.close();
 		log.info('stopped');
 	};
 	return { reload, status, stop };

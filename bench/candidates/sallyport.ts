@@ -22,7 +22,7 @@ export interface SallyportOptions {
 }
 
 /** Flags of bin/sallyport. */
-const SHIPPED: readonly string[] = ['--max-semi-space-size=4'];
+const SHIPPED: readonly string[] = ['--max-semi-space-size=4', '--expose-gc'];
 
 /** Sallyport as it is installed: every call decided by Rego, every decision and outcome in the chain. */
 export function sallyport(options: SallyportOptions): Candidate {

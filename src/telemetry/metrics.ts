@@ -1,9 +1,9 @@
 import type { Counter as CounterOf, Gauge as GaugeOf, Metric } from 'prom-client';
 import Counter from 'prom-client/lib/counter.js';
-import collectDefaultMetrics from 'prom-client/lib/defaultMetrics.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Registry from 'prom-client/lib/registry.js';
 import { Histogram } from './histogram.ts';
+import { collectNodeMetrics } from './node-metrics.ts';
 
 /**
  * Every metric that Sallyport exports. docs/metrics.md is made from here.
@@ -27,7 +27,7 @@ export type Metrics = ReturnType<typeof createMetrics>;
 export function createMetrics(version: string) {
 	const registry = new Registry();
 	const registers = [registry];
-	collectDefaultMetrics({ register: registry });
+	collectNodeMetrics(registry);
 	const metrics = {
 		calls: new Counter({
 			name: 'sallyport_calls_total',

@@ -11,7 +11,8 @@ declare module 'prom-client/lib/gauge.js' {
 	import { Gauge } from 'prom-client';
 	export default Gauge;
 }
-declare module 'prom-client/lib/defaultMetrics.js' {
-	import { collectDefaultMetrics } from 'prom-client';
-	export default collectDefaultMetrics;
+declare module 'prom-client/lib/metrics/*.js' {
+	import type { Registry } from 'prom-client';
+	/** Registers metrics that read themselves when they are scraped. */
+	export default function collect(registry: Registry, options: { eventLoopMonitoringPrecision: number }): void;
 }

@@ -1,6 +1,5 @@
 import { isIP } from 'node:net';
 import type { buildConnector, Dispatcher } from 'undici';
-import UndiciClient from 'undici/lib/dispatcher/client.js';
 import { connectTls } from '../tls-client.ts';
 import type { Broken } from '../trust.ts';
 
@@ -19,7 +18,9 @@ export interface DownloadOptions {
  * (SPIFFE_Federation.md §5.2.1.4), the answer 200 and not longer than 1 MiB. Redirects are not followed: where the
  * trust of a whole domain comes from is said in the configuration and nowhere else. Never rejects.
  */
-export function download(url: URL, { roots }: DownloadOptions): Promise<Buffer | Broken> {
+export async function download(url: URL, { roots }: DownloadOptions): Promise<Buffer | Broken> {
+	// Most sidecars fetch nothing.
+	const { default: UndiciClient } = await import('undici/lib/dispatcher/client.js');
 	const client = new UndiciClient(url.origin, {
 		allowH2: false,
 		maxHeaderSize: 16 * 1024,
