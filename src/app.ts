@@ -331,9 +331,9 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	await configured;
 	reloaded('config', true);
 	announce();
-	log.info({ version: VERSION, id: identity.ownId(), ready: readiness().length === 0 }, 'sallyport is up');
 	globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 	memory.settle();
+	log.info({ version: VERSION, id: identity.ownId(), ready: readiness().length === 0 }, 'sallyport is up');
 
 	const stop = async (): Promise<void> => {
 		if (draining) return;

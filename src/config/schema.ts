@@ -310,7 +310,15 @@ const limits = z.strictObject({
 	dial: duration.default(5_000).describe('Time to resolve, connect and finish TLS with an upstream.'),
 	answer: duration.default(300_000).describe("Time until an upstream's answer begins."),
 	total: duration.default(0).describe('Greatest length of one HTTP call; 0 is none.'),
-	session: duration.default(0).describe('Greatest length of a session or tunnel; 0 is none.'),
+	on_expiry: z
+		.enum(['close_idle', 'close'])
+		.default('close_idle')
+		.describe(
+			"When an agent's identity expires: `close_idle` ends its connections between requests or transactions, `close` at once.",
+		),
+	max_session_age: duration
+		.default(24 * 3600_000)
+		.describe('Greatest age of a session or tunnel, which ends then whatever it does; 0 is none.'),
 	session_idle: duration.default(0).describe('Time without a byte of a session or tunnel; 0 is none.'),
 	keep_alive: duration.default(60_000).describe("How long an agent's idle connection stays open."),
 	upstream_keep_alive: duration.default(30_000).describe('How long an idle upstream connection is kept.'),

@@ -8,7 +8,7 @@ export type Side = 'agent' | 'upstream';
 
 /**
  * What a session machine is told. After a step that wants an answer the machine is fed nothing else but that
- * answer, `ended`, `tick` and a `closed` with an error; bytes and ends of streams wait, bounded, with back-pressure.
+ * answer, `ended`, `expired`, `tick` and a `closed` with an error; bytes and ends of streams wait, bounded, with back-pressure.
  */
 export type SessionEvent =
 	/** Always first. The identity is there already on a listener that knows its agent (`as`). */
@@ -29,6 +29,8 @@ export type SessionEvent =
 	| { readonly kind: 'closed'; readonly side: Side; readonly error?: string }
 	/** The life ended (revoked, expired, drained, policy changed): say so in the protocol's words and close. */
 	| { readonly kind: 'ended'; readonly cause: Cause }
+	/** The agent's identity has expired: the session ends as soon as nothing is under way, where the machine can tell. */
+	| { readonly kind: 'expired' }
 	/** Now and then, for the machine's own time limits; milliseconds, monotonic. */
 	| { readonly kind: 'tick'; readonly now: number };
 

@@ -51,6 +51,7 @@ export function makeEntrance(
 		calls,
 		dialler,
 		limits: config.limits,
+		expiry: setup.expiry,
 		// By the configuration in force: an entrance may outlive its own.
 		mayUse: (who: Identity) => deps.current().mayUse(name, who),
 		refusedConnection: (record: Parameters<Recorder['refusedConnection']>[0]) => recorder.refusedConnection(record),

@@ -6,10 +6,12 @@ import { compileListenerRules } from '../identity/listener-rules.ts';
 import type { Identity } from '../model/agent.ts';
 import { type Cause, type Refused, refused } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
+import type { Clock } from '../model/ports.ts';
 import type { Target } from '../model/target.ts';
 import type { SessionProtocol } from '../protocols/contract.ts';
 import { sessionProtocol } from '../protocols/registry.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { Expiry } from './listener/expiry.ts';
 import type { TlsIdentity } from './listener/handshake.ts';
 import type { Entrance } from './listener/listener.ts';
 import { knows } from './listener/recognition.ts';
@@ -33,6 +35,7 @@ export interface SetupDeps {
 	readonly identity: ProxyIdentity;
 	readonly metrics: Metrics;
 	readonly own: OwnSockets;
+	readonly clock: Clock;
 }
 
 /** One listener at work: what is worked out once per configuration. */
@@ -54,13 +57,14 @@ export class Setup {
 	readonly contexts: UpstreamContexts;
 	readonly dialler: Dialler;
 	readonly pool: UpstreamPool;
+	readonly expiry: Expiry;
 	readonly tunnels: Tunnels;
 	/** By the name of the listener: those that have connections, and all while this configuration is in force. */
 	readonly entrances = new Map<string, Entrance>();
 	readonly #posts: ReadonlyMap<string, Post>;
 
 	/** Throws when a file is not to be had. `before` is the configuration in force. */
-	constructor(config: Config, { identity, metrics, own }: SetupDeps, before: Setup | undefined) {
+	constructor(config: Config, { identity, metrics, own, clock }: SetupDeps, before: Setup | undefined) {
 		const { limits } = config;
 		const router = new Router(config);
 		const bundles = new Map<string, string>();
@@ -89,7 +93,8 @@ export class Setup {
 			maxHeader: limits.header_bytes,
 			count: by => (by === 1 ? metrics.upstreamConnections.inc() : metrics.upstreamConnections.dec()),
 		});
-		this.tunnels = new Tunnels({ session: limits.session, sessionIdle: limits.session_idle });
+		this.expiry = new Expiry(limits.on_expiry, () => clock.now());
+		this.tunnels = new Tunnels({ session: limits.max_session_age, sessionIdle: limits.session_idle }, this.expiry);
 		const ownId = (): string => identity.ownId();
 		this.#posts = new Map(config.listeners.map(listener => [listener.name, this.#post(listener, ownId, before)]));
 	}

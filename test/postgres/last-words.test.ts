@@ -28,6 +28,13 @@ const words = (said: Buffer): string => {
 
 test('a session that ends between two messages says FATAL 57P01, however the bytes came', async () => {
 	const answer = Buffer.concat([row, ready]);
+	const rows = await opened();
+	await rows.bytes('upstream', row);
+	assert.equal(
+		words(saidBy(rows, () => rows.feed({ kind: 'ended', cause: 'revoked' }))),
+		'E 57P01',
+		'between two rows',
+	);
 	for (const cuts of [[], [answer.length - 1], [answer.length - 3], Array.from(answer, (_, at) => at)]) {
 		const harness = await opened();
 		assert.equal(words(saidBy(await opened(), () => {})), '');
@@ -39,8 +46,8 @@ test('a session that ends between two messages says FATAL 57P01, however the byt
 	assert.equal(words(saidBy(fresh, () => fresh.feed({ kind: 'ended', cause: 'draining' }))), 'E 57P01');
 });
 
-test('in the middle of an answer it says nothing', async () => {
-	for (const part of [row, row.subarray(0, 10), Buffer.concat([ready, row.subarray(0, 3)])]) {
+test('in the middle of a message it says nothing', async () => {
+	for (const part of [row.subarray(0, 10), row.subarray(0, 5), Buffer.concat([ready, row.subarray(0, 3)])]) {
 		const harness = await opened();
 		await harness.bytes('upstream', part);
 		assert.equal(saidBy(harness, () => harness.feed({ kind: 'ended', cause: 'revoked' })).length, 0);

@@ -19,6 +19,9 @@ const permitFor = (port: number): SessionPermit =>
 		life: new Life(),
 	});
 
+/** Agents whose identity does not expire. */
+const NEVER = { of: () => undefined };
+
 interface Opened {
 	readonly agent: Socket;
 	readonly tunnels: Tunnels;
@@ -34,7 +37,7 @@ async function open(
 	limits = { session: 0, sessionIdle: 0 },
 ): Promise<Opened> {
 	const upstream = await useServer(t, serve);
-	const tunnels = new Tunnels(limits);
+	const tunnels = new Tunnels(limits, NEVER);
 	const ends: TunnelEnd[] = [];
 	const permit = permitFor(upstream);
 	const port = await useServer(t, socket => {
@@ -101,7 +104,7 @@ class SlowSocket extends Duplex {
 
 test('last words are flushed to a slow agent before its socket is closed', async t => {
 	const upstream = await useServer(t, socket => socket.end('last words'));
-	const tunnels = new Tunnels({ session: 0, sessionIdle: 0 });
+	const tunnels = new Tunnels({ session: 0, sessionIdle: 0 }, NEVER);
 	const slow = new SlowSocket();
 	const ends: TunnelEnd[] = [];
 	const dialled = connect({ port: upstream, host: '127.0.0.1' });
@@ -129,7 +132,7 @@ test('the end of its life cuts a tunnel', async t => {
 test('a tunnel whose life is over before it begins carries nothing', async t => {
 	let got = 0;
 	const upstream = await useServer(t, socket => socket.on('data', () => got++));
-	const tunnels = new Tunnels({ session: 0, sessionIdle: 0 });
+	const tunnels = new Tunnels({ session: 0, sessionIdle: 0 }, NEVER);
 	const permit = permitFor(upstream);
 	permit.life.end('revoked');
 	const ends: TunnelEnd[] = [];

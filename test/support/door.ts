@@ -105,6 +105,7 @@ function makeDeps(options: DoorOptions, authenticate: SessionSettings['authentic
 		return () => socket.destroy();
 	};
 	return {
+		expiry: { of: () => undefined },
 		startAgentTls(socket, unread, alpn, done) {
 			if (unread !== undefined) socket.unshift(unread);
 			const tls = new TLSSocket(socket, {

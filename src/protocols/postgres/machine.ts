@@ -5,6 +5,7 @@ import type { Decision } from '../../model/verdict.ts';
 import type { SessionEvent, SessionMachine, SessionSettings, SessionStep, Side } from '../contract.ts';
 import type { CancelKeys } from './cancel.ts';
 import { FirstPackets } from './first-packets.ts';
+import { Frames } from './frames.ts';
 import {
 	AUTH_CLEARTEXT,
 	authentication,
@@ -18,7 +19,6 @@ import { Opening, type OpeningOptions, type Progress } from './opening.ts';
 import { type RefusalWords, refusal } from './refusal.ts';
 import { sqlSection } from './section.ts';
 import type { Startup } from './startup.ts';
-import { Tail } from './tail.ts';
 import { UpstreamAuth } from './upstream-auth.ts';
 
 /** A token is 43 characters; a password message has no need to be longer than this. */
@@ -41,8 +41,11 @@ export class PostgresMachine implements SessionMachine {
 	#mode: OpeningOptions['mode'] = 'relay';
 	#key: Buffer | undefined;
 	#agentEnded = false;
-	readonly #fromUpstream = new Tail();
-	readonly #fromAgent = new Tail();
+	/** Once open. Each Query, Sync and FunctionCall of the agent's is answered by one ReadyForQuery. */
+	readonly #fromAgent = new Frames('QSF');
+	readonly #fromUpstream = new Frames('Z');
+	/** The agent's identity has expired: it ends between two transactions. */
+	#leaving = false;
 
 	constructor(settings: SessionSettings, keys: CancelKeys) {
 		this.#settings = settings;
@@ -77,6 +80,9 @@ export class PostgresMachine implements SessionMachine {
 				return this.#sideClosed(event.side, event.error);
 			case 'ended':
 				return this.#ended(event.cause);
+			case 'expired':
+				this.#leaving = true;
+				return this.#leaveIfIdle();
 			default:
 				return NONE;
 		}
@@ -217,7 +223,8 @@ export class PostgresMachine implements SessionMachine {
 	#upstreamBytes(data: Buffer): readonly SessionStep[] {
 		if (this.#phase === 'open') {
 			this.#fromUpstream.note(data);
-			return [{ kind: 'toAgent', data }];
+			const step: SessionStep = { kind: 'toAgent', data };
+			return this.#leaving ? [step, ...this.#leaveIfIdle()] : [step];
 		}
 		return this.#opening === undefined ? NONE : this.#advance(this.#opening.bytes(data));
 	}
@@ -238,7 +245,11 @@ export class PostgresMachine implements SessionMachine {
 				this.#phase = 'open';
 				this.#opening = undefined;
 				this.#fromUpstream.ready();
-				return progress.rest.length === 0 ? steps : [...steps, ...this.#upstreamBytes(progress.rest)];
+				return [
+					...steps,
+					...(progress.rest.length === 0 ? NONE : this.#upstreamBytes(progress.rest)),
+					...(this.#leaving ? this.#leaveIfIdle() : NONE),
+				];
 			}
 		}
 	}
@@ -270,7 +281,7 @@ export class PostgresMachine implements SessionMachine {
 			if (told !== undefined) return this.#close('upstream_unreachable', `SQLSTATE ${told}`);
 			return this.#refuse({ ...words(refused('upstream_reset', error)), decisionId: this.#permit?.decisionId });
 		}
-		const terminated = this.#agentEnded || this.#fromAgent.terminates();
+		const terminated = this.#agentEnded || this.#fromAgent.behind('X');
 		if (side === 'agent') {
 			if (error !== undefined) return terminated ? this.#close('completed') : this.#close('agent_aborted', error);
 			this.#agentEnded = true;
@@ -284,8 +295,19 @@ export class PostgresMachine implements SessionMachine {
 		if (this.#phase === 'agent_tls' || this.#mode === 'cancel') return this.#close(cause);
 		if (this.#phase !== 'open') return this.#refuse({ cause, decisionId });
 		// Between two messages only: in the middle of one the words would be taken for its content.
-		if (!this.#fromUpstream.atReady()) return this.#close(cause);
+		if (!this.#fromUpstream.between) return this.#close(cause);
 		return this.#refuse({ cause, decisionId, code: '57P01' });
+	}
+
+	/** Ends it if no statement and no transaction is under way. */
+	#leaveIfIdle(): readonly SessionStep[] {
+		const idle =
+			this.#phase === 'open' &&
+			this.#fromAgent.between &&
+			this.#fromUpstream.behind('Z') &&
+			this.#fromUpstream.lastByte === 'I' &&
+			this.#fromUpstream.count >= this.#fromAgent.count;
+		return idle ? this.#ended('session_expired') : NONE;
 	}
 
 	#malformed(detail: string, name?: string): readonly SessionStep[] {

@@ -7,6 +7,7 @@ import { parseCredentials } from '../../protocols/http/credentials.ts';
 import type { Head } from '../../protocols/http/head.ts';
 import type { Challenge } from '../../protocols/http/refusal.ts';
 import type { Connections } from '../listener/connection.ts';
+import type { Expiry } from '../listener/expiry.ts';
 import { refusedConnection } from '../listener/refusal.ts';
 import type { AgentRequest } from './request.ts';
 
@@ -20,6 +21,7 @@ export interface CallersDeps {
 	/** Whether the listener's rules let this agent in. */
 	mayUse(identity: Identity): Refused | undefined;
 	refusedConnection(record: RefusedConnection): void;
+	readonly expiry: Expiry;
 	/** Milliseconds since the epoch. */
 	now(): number;
 }
@@ -27,6 +29,8 @@ export interface CallersDeps {
 /** Who is at the other end of a connection, as far as is known. */
 export interface Caller {
 	conn?: Conn;
+	/** From when on answers say that the connection closes, milliseconds since the epoch. */
+	notice?: number;
 	/** The connection was refused; its first request is told so. */
 	refused?: Refused;
 }
@@ -60,6 +64,7 @@ export class Callers {
 			return;
 		}
 		caller.conn = conn;
+		caller.notice = this.#deps.expiry.noticeOf(conn);
 		connections.known(socket);
 		socket.once('close', () => connections.gone(conn));
 		// What is in flight is told first; idle connections just end.
@@ -80,8 +85,7 @@ export class Callers {
 			return undefined;
 		}
 		// A connection may outlive the certificate that it was opened with.
-		const { notAfter } = conn.identity;
-		if (notAfter !== undefined && notAfter <= this.#deps.now()) {
+		if (this.#deps.expiry.of(conn) !== undefined) {
 			const refusal = refused('identity_expired', 'the SVID of this connection has expired');
 			this.#record(refusal, socket, conn.identity);
 			refuse(refusal, false);

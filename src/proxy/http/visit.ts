@@ -50,8 +50,21 @@ export class Visit implements ConnectionHandler {
 		return !this.#left && this.#connection.idle;
 	}
 
+	/** `now`: milliseconds, monotonic. */
 	tick(now: number): void {
 		this.#connection.tick(now);
+		const { conn } = this.caller;
+		if (conn === undefined || !this.#noticed) return;
+		// An answer that has not begun says so; behind one that has, the connection just ends.
+		this.#exchange?.closeAfter();
+		const expiry = this.#deps.expiry.of(conn);
+		if (expiry === 'close') conn.life.end('session_expired');
+		else if (expiry === 'close_idle' && this.idle) this.#connection.end(true);
+	}
+
+	/** The agent's identity expires in a moment, or has. */
+	get #noticed(): boolean {
+		return (this.caller.notice ?? Number.POSITIVE_INFINITY) <= this.#deps.now();
 	}
 
 	destroy(): void {
@@ -59,7 +72,7 @@ export class Visit implements ConnectionHandler {
 	}
 
 	request(request: AgentRequest, answer: Answer): void {
-		if (this.#house.leaving || request.last) answer.keepAlive = false;
+		if (this.#house.leaving || request.last || this.#noticed) answer.keepAlive = false;
 		const opened = this.#callers.open(this.caller, request, (refusal, challenge) =>
 			refuseExchange(request, answer, {
 				cause: refusal.cause,

@@ -6,6 +6,7 @@ import type { Cause, Refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
 import type { SessionPermit } from '../../model/permit.ts';
 import type { Decision } from '../../model/verdict.ts';
+import type { Expiry } from '../listener/expiry.ts';
 
 /** How a permitted session went, for its outcome record. */
 export interface SessionOutcome {
@@ -57,6 +58,8 @@ export interface SessionDeps {
 		alpn: readonly string[] | undefined,
 		done: (result: { readonly socket: TLSSocket } | Refused) => void,
 	): void;
+	/** What becomes of a session when the agent's identity expires. */
+	readonly expiry: Pick<Expiry, 'of'>;
 	/** A connection ended with a refusal before anything was asked to be decided. */
 	refused(refusal: Refused, conn: Conn | undefined, socket: Socket): void;
 	/** Every socket of a session is closed; `conn` is there if it was made. Exactly once per accepted socket. */

@@ -9,6 +9,7 @@ import type { RefusedConnection } from '../../model/record.ts';
 import type { Credential, SessionProtocol } from '../../protocols/contract.ts';
 import type { Calls } from '../call.ts';
 import type { Connections } from '../listener/connection.ts';
+import type { Expiry } from '../listener/expiry.ts';
 import { AgentHandshakes } from '../listener/handshake.ts';
 import type { Entrance } from '../listener/listener.ts';
 import { type Recognition, wayOf } from '../listener/recognition.ts';
@@ -22,6 +23,7 @@ export interface SessionEntranceDeps {
 	readonly calls: Calls;
 	readonly dialler: Dialler;
 	readonly limits: Limits;
+	readonly expiry: Expiry;
 	readonly upstream: Upstream;
 	/** The mode of the upstream by the configuration in force. */
 	observes(): boolean;
@@ -133,6 +135,7 @@ export class SessionEntrance implements Entrance {
 					});
 					return () => abort();
 				},
+				expiry: deps.expiry,
 				startUpstreamTls: (permit, socket, alpn, done) => deps.dialler.secure(permit, socket, alpn, done),
 				refused: (refusal, conn, socket) =>
 					deps.refusedConnection(refusedConnection(config.name, refusal, socket.remoteAddress, conn?.identity)),
@@ -141,7 +144,12 @@ export class SessionEntrance implements Entrance {
 					this.#leaveIfEmpty();
 				},
 			},
-			{ handshake: limits.handshake, dial: limits.dial, session: limits.session, sessionIdle: limits.session_idle },
+			{
+				handshake: limits.handshake,
+				dial: limits.dial,
+				session: limits.max_session_age,
+				sessionIdle: limits.session_idle,
+			},
 			deps.shared,
 		);
 	}

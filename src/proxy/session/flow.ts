@@ -3,6 +3,7 @@ import type { Cause } from '../../model/cause.ts';
 import type { SessionPermit } from '../../model/permit.ts';
 import { isSessionPermit } from '../../policy/permit.ts';
 import type { SessionEvent, SessionMachine, SessionStep } from '../../protocols/contract.ts';
+import type { OnExpiry } from '../listener/expiry.ts';
 import { Line, type LineOwner } from './line.ts';
 
 /** Steps that are answered. */
@@ -15,6 +16,8 @@ export type Question = Extract<
 export interface FlowHost {
 	/** Carries it out, and answers with `Flow.answer`, at once or later. */
 	ask(step: Question): void;
+	/** What becomes of it now that the agent's identity has expired; undefined while it has not. */
+	readonly expiry: OnExpiry | undefined;
 	/** It is over, and why: exactly once. What was sent to the agent is still being flushed. */
 	closed(cause: Cause, error: string | undefined): void;
 	/** Every socket is closed: exactly once, after `closed`. */
@@ -54,6 +57,8 @@ export class Flow implements LineOwner {
 	#openedAt: number | undefined;
 	#lastByte = 0;
 	#active = false;
+	/** The machine was told that the identity has expired. */
+	#expired = false;
 
 	constructor(agent: Socket, machine: SessionMachine, limits: FlowLimits, host: FlowHost) {
 		this.#machine = machine;
@@ -157,6 +162,11 @@ export class Flow implements LineOwner {
 	/** Looks at idle and total time; `now` in milliseconds, monotonic. */
 	tick(now: number): void {
 		if (this.#closing) return;
+		const expiry = this.#expired ? undefined : this.#host.expiry;
+		if (expiry === 'close') {
+			this.end('session_expired');
+			return;
+		}
 		if (this.#openedAt !== undefined) {
 			const { session, sessionIdle } = this.#limits;
 			if (this.#active) {
@@ -169,6 +179,10 @@ export class Flow implements LineOwner {
 				this.end('session_expired');
 				return;
 			}
+		}
+		if (expiry !== undefined) {
+			this.#expired = true;
+			this.feed({ kind: 'expired' });
 		}
 		this.feed({ kind: 'tick', now });
 	}

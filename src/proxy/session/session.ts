@@ -4,6 +4,7 @@ import { type Cause, REFUSALS, type Refused, refused } from '../../model/cause.t
 import type { Conn } from '../../model/conn.ts';
 import type { SessionPermit } from '../../model/permit.ts';
 import type { SessionEvent, SessionMachine } from '../../protocols/contract.ts';
+import type { OnExpiry } from '../listener/expiry.ts';
 import type { Decided, SessionDeps, SessionLimits } from './deps.ts';
 import { Flow, type FlowHost, type Question } from './flow.ts';
 
@@ -75,6 +76,10 @@ export class Session implements FlowHost {
 
 	tick(now: number): void {
 		this.#flow.tick(now);
+	}
+
+	get expiry(): OnExpiry | undefined {
+		return this.#conn === undefined ? undefined : this.#deps.expiry.of(this.#conn);
 	}
 
 	ask(step: Question): void {

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Cause } from '../../model/cause.ts';
 import type { SessionPermit } from '../../model/permit.ts';
 import { Relay } from '../../protocols/tcp/machine.ts';
+import type { Expiry, OnExpiry } from '../listener/expiry.ts';
 import { Flow, type FlowHost, type FlowLimits } from './flow.ts';
 import { SessionSet } from './set.ts';
 
@@ -24,10 +25,12 @@ export interface TunnelAgent {
 /** Opaque bytes both ways between sockets that are there already. */
 export class Tunnels {
 	readonly #limits: FlowLimits;
+	readonly #expiry: Pick<Expiry, 'of'>;
 	readonly #open = new SessionSet();
 
-	constructor(limits: FlowLimits) {
+	constructor(limits: FlowLimits, expiry: Pick<Expiry, 'of'>) {
 		this.#limits = limits;
+		this.#expiry = expiry;
 	}
 
 	/** Tunnels with an open socket on either side. */
@@ -40,7 +43,7 @@ export class Tunnels {
 	 * exactly once, when it is over; both sockets are closed here.
 	 */
 	open(agent: TunnelAgent, upstream: Socket, permit: SessionPermit, done: (end: TunnelEnd) => void): void {
-		const tunnel = new Tunnel(agent.socket, permit, this.#limits, done, () => this.#open.delete(tunnel));
+		const tunnel = new Tunnel(agent.socket, permit, this.#limits, this.#expiry, done, () => this.#open.delete(tunnel));
 		this.#open.add(tunnel);
 		tunnel.start(agent.head, upstream);
 	}
@@ -52,6 +55,7 @@ export class Tunnels {
 
 class Tunnel implements FlowHost {
 	readonly #permit: SessionPermit;
+	readonly #expiry: Pick<Expiry, 'of'>;
 	readonly #done: (end: TunnelEnd) => void;
 	readonly #gone: () => void;
 	readonly #flow: Flow;
@@ -61,10 +65,12 @@ class Tunnel implements FlowHost {
 		agent: Socket,
 		permit: SessionPermit,
 		limits: FlowLimits,
+		expiry: Pick<Expiry, 'of'>,
 		done: (end: TunnelEnd) => void,
 		gone: () => void,
 	) {
 		this.#permit = permit;
+		this.#expiry = expiry;
 		this.#done = done;
 		this.#gone = gone;
 		this.#flow = new Flow(agent, new Relay(permit), limits, this);
@@ -90,6 +96,10 @@ class Tunnel implements FlowHost {
 
 	tick(now: number): void {
 		this.#flow.tick(now);
+	}
+
+	get expiry(): OnExpiry | undefined {
+		return this.#expiry.of(this.#permit.conn);
 	}
 
 	/** A relay asks nothing. */

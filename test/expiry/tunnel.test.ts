@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openStage } from '../http/support-stage.ts';
+import { startEcho } from '../support/echo.ts';
+import { until } from '../support/until.ts';
+import { openWire } from '../support/wire.ts';
+
+test('a tunnel outlives the SVID that opened it, and ends at its greatest age', async t => {
+	const echo = await startEcho(t);
+	const stage = await openStage(t, {
+		upstreams: { echo: { address: echo.address, hosts: ['echo.test'], protocol: 'tcp' } },
+		limits: { max_session_age: '7s' },
+	});
+	const lifetime = 3000;
+	const expires = Math.floor((Date.now() + lifetime) / 1000) * 1000;
+	const agent = stage.workspace.issue('short', 'spiffe://example.org/agents/short', { lifetime });
+	const wire = await openWire(t, stage.sallyport.address('egress'), { agent });
+	wire.send(`CONNECT echo.test:${echo.port} HTTP/1.1\r\nHost: echo.test:${echo.port}\r\n\r\n`);
+	await wire.receives('200 Connection Established');
+	await until(() => Date.now() > expires + 1500, 'it has expired');
+	wire.send('still here');
+	await wire.receives('still here');
+	await wire.closed();
+	assert.equal((await stage.outcome()).cause, 'session_expired');
+});
