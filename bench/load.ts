@@ -5,8 +5,21 @@ import type { Running } from './candidate.ts';
 import type { Certificates } from './certificates.ts';
 import { coreSeconds, cpuSeconds, residentBytes } from './processes.ts';
 
+/**
+ * What the generator does: requests on kept connections; or connections one after the other, each over when its TLS
+ * handshake is, with a full handshake or by resumption.
+ */
+export type Kind = 'requests' | 'full handshakes' | 'resumed handshakes';
+
+const FLAGS: Readonly<Record<Kind, readonly string[]>> = {
+	requests: [],
+	'full handshakes': ['-n'],
+	'resumed handshakes': ['-n', '-r'],
+};
+
 /** One run of the generator against one candidate. */
 export interface Load {
+	readonly kind: Kind;
 	readonly connections: number;
 	/** Seconds that are measured. */
 	readonly seconds: number;
@@ -16,12 +29,14 @@ export interface Load {
 
 /** What came of it. */
 export interface Point {
+	readonly kind: Kind;
 	readonly connections: number;
+	/** Or handshakes. */
 	readonly requests: number;
 	readonly errors: number;
-	/** Requests per second of the clock. */
+	/** Per second of the clock. */
 	readonly rate: number;
-	/** Requests per second of the candidate's CPU time. */
+	/** Per second of the candidate's CPU time. */
 	readonly perCpuSecond: number;
 	/** Microseconds. */
 	readonly p50: number;
@@ -50,6 +65,8 @@ interface Said {
 	readonly secs: number;
 	readonly p50: number;
 	readonly p99: number;
+	readonly conns: number;
+	readonly resumed: number;
 }
 
 /** How often the resident size is looked at, milliseconds. */
@@ -65,6 +82,7 @@ export async function drive(bench: Bench, running: Running, load: Load): Promise
 			...['-p', String(entrance.port), '-c', String(load.connections)],
 			...['-d', String(load.seconds), '-w', String(load.warmUp)],
 			...['-t', '-A', certificates.ca, '-C', certificates.agent.certificate, '-K', certificates.agent.key],
+			...FLAGS[load.kind],
 			...['-b', String(requestBytes), '-u', entrance.target, '-H', entrance.host],
 		],
 		{ stdio: ['ignore', 'pipe', 'pipe'] },
@@ -100,7 +118,10 @@ export async function drive(bench: Bench, running: Running, load: Load): Promise
 	}
 	const cpu = ended.cpu - begun.cpu;
 	const others = Math.max(0, ended.core - begun.core - cpu);
+	if (load.kind === 'resumed handshakes' && said.resumed < said.conns * 0.9)
+		throw new Error(`only ${said.resumed} of ${said.conns} handshakes were resumed`);
 	return {
+		kind: load.kind,
 		connections: load.connections,
 		requests: said.reqs,
 		errors: said.errs,

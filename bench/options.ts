@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-export const CANDIDATES = ['sallyport', 'envoy', 'bare-node', 'grants'] as const;
+export const CANDIDATES = ['sallyport', 'envoy', 'bare-node', 'grants', 'handshakes'] as const;
 export type CandidateName = (typeof CANDIDATES)[number];
 
 export interface Options {

@@ -31,6 +31,12 @@ export function pinSelf(core: number): void {
 	spawnSync('taskset', ['-a', '-p', '-c', String(core), String(process.pid)]);
 }
 
+/** The environment in which servers are found that Debian keeps where only root looks. */
+export const serverEnvironment = (): NodeJS.ProcessEnv => ({
+	...process.env,
+	PATH: `${process.env['PATH'] ?? ''}:/usr/sbin`,
+});
+
 /** Sends a signal and waits for the end; SIGKILL after `patience` milliseconds. */
 export async function stopProcess(
 	child: ChildProcess,

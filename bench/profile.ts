@@ -57,7 +57,12 @@ async function profile(): Promise<void> {
 		await mkdir(own);
 		const running = await candidate.start({ certificates, upstreamPort: upstream.port, folder: own, core: 0 });
 		const bench = { ruler, certificates, cores: [0, 1], requestBytes: 500 } as const;
-		const load = { connections: Number(values.connections), seconds: Number(values.seconds), warmUp: 4 };
+		const load = {
+			kind: 'requests',
+			connections: Number(values.connections),
+			seconds: Number(values.seconds),
+			warmUp: 4,
+		} as const;
 		const point = await drive(bench, running, load).catch(async error => {
 			await running.stop(0);
 			throw error;

@@ -1,5 +1,5 @@
 import type { Measured } from './rounds.ts';
-import { AIMS, type Row, rowsOf, type Target, targetsOf } from './summary.ts';
+import { AIMS, HANDSHAKE_CONNECTIONS, ofKind, type Row, rowsOf, type Target, targetsOf } from './summary.ts';
 
 /** Everything that one run of the bench leaves behind; it is what bench/results/*.json holds. */
 export interface Result {
@@ -15,6 +15,7 @@ export interface Result {
 	readonly missing: readonly string[];
 	readonly peers: readonly Measured[];
 	readonly grants: readonly Measured[];
+	readonly handshakes: readonly Measured[];
 }
 
 /** A table for a terminal and for Markdown alike. */
@@ -35,11 +36,17 @@ export function report(result: Result): string {
 	if (result.grants.length > 0) {
 		parts.push(`## By number of grants, ${AIMS.connections} connections`, table(GRANT_HEAD, grantRows(result.grants)));
 	}
-	parts.push(
-		'## Aims',
-		table(['aim', 'wanted', 'measured', 'result'], targetsOf(result.peers, result.grants).map(targetCells)),
+	if (result.handshakes.length > 0) {
+		parts.push(
+			`## Handshakes of mutual TLS 1.3, ${HANDSHAKE_CONNECTIONS} at once`,
+			table(HANDSHAKE_HEAD, handshakeRows(result.handshakes)),
+		);
+	}
+	parts.push('## Aims', table(['aim', 'wanted', 'measured', 'result'], targetsOf(result).map(targetCells)));
+	const disturbed = Math.max(
+		0,
+		...rowsOf([...result.peers, ...result.grants, ...result.handshakes]).map(row => row.disturbed),
 	);
-	const disturbed = Math.max(0, ...rowsOf([...result.peers, ...result.grants]).map(row => row.disturbed));
 	if (disturbed > 0.05) {
 		parts.push(
 			`Other programs used up to ${Math.round(disturbed * 100)} % of the proxy's core while it was measured: latencies are worse than they would be alone.`,
@@ -77,6 +84,20 @@ const GRANT_HEAD = ['policy', 'requests/CPU-s', 'CPU us/request', 'p50 us', 'RSS
 
 function grantRows(grants: readonly Measured[]): string[][] {
 	return rowsOf(grants).map(row => [row.name, ...cost(row), count(row.p50), megabytes(row.resident)]);
+}
+
+const HANDSHAKE_HEAD = ['candidate', 'handshakes', 'per CPU-s', 'CPU us each', 'p50 us', 'p99 us'];
+
+function handshakeRows(handshakes: readonly Measured[]): string[][] {
+	return (['full', 'resumed'] as const).flatMap(which =>
+		rowsOf(ofKind(handshakes, `${which} handshakes`)).map(row => [
+			row.name,
+			which,
+			...cost(row),
+			count(row.p50),
+			count(row.p99),
+		]),
+	);
 }
 
 function targetCells({ what, aim, measured, met }: Target): string[] {

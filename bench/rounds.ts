@@ -2,12 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Candidate, Running } from './candidate.ts';
-import { type Bench, drive, type Point } from './load.ts';
+import { type Bench, drive, type Kind, type Point } from './load.ts';
 
 /** One series: candidates that are measured in turn at each number of connections, round after round. */
 export interface Series {
 	readonly candidates: readonly Candidate[];
 	readonly connections: readonly number[];
+	/** What is measured at each number of connections, in turn. */
+	readonly kinds: readonly Kind[];
 	readonly rounds: number;
 	/** Seconds that one point is measured, and seconds of load before that. */
 	readonly seconds: number;
@@ -53,14 +55,20 @@ export async function runSeries(series: Series, { bench, upstreamPort, say }: Ru
 			}
 			for (const one of started) {
 				const most = Math.max(...series.connections);
-				await measure(one, bench, { connections: most, seconds: series.heat, warmUp: 0 });
+				for (const kind of series.kinds)
+					await measure(one, bench, { kind, connections: most, seconds: series.heat, warmUp: 0 });
 			}
-			for (const connections of series.connections) {
+			for (const { kind, connections } of pointsOf(series)) {
 				for (const one of rotated(started, round)) {
-					const point = await measure(one, bench, { connections, seconds: series.seconds, warmUp: series.warmUp });
+					const point = await measure(one, bench, {
+						kind,
+						connections,
+						seconds: series.seconds,
+						warmUp: series.warmUp,
+					});
 					one.points.push(point);
 					say(
-						`round ${round + 1}/${series.rounds}  ${one.candidate.name}  ${connections} connections: ` +
+						`round ${round + 1}/${series.rounds}  ${one.candidate.name}  ${kind === 'requests' ? '' : `${kind}, `}${connections} connections: ` +
 							`${Math.round(point.perCpuSecond)}/CPU-s, p50 ${point.p50} us, p99 ${point.p99} us` +
 							(point.disturbed > 0.05 ? `  (others used ${Math.round(point.disturbed * 100)} % of the core)` : ''),
 					);
@@ -88,15 +96,18 @@ interface Started {
 async function measure(
 	one: Started,
 	bench: Bench,
-	load: { readonly connections: number; readonly seconds: number; readonly warmUp: number },
+	load: { readonly kind: Kind; readonly connections: number; readonly seconds: number; readonly warmUp: number },
 ): Promise<Point> {
 	const point = await drive(bench, one.running, load);
-	one.requests += point.requests;
+	if (load.kind === 'requests') one.requests += point.requests;
 	if (point.errors > 0) {
-		throw new Error(`${one.candidate.name} failed ${point.errors} requests at ${load.connections} connections`);
+		throw new Error(`${one.candidate.name} failed ${point.errors} ${load.kind} at ${load.connections} connections`);
 	}
 	return point;
 }
+
+const pointsOf = ({ kinds, connections }: Series): { kind: Kind; connections: number }[] =>
+	kinds.flatMap(kind => connections.map(number => ({ kind, connections: number })));
 
 function rotated<One>(all: readonly One[], by: number): One[] {
 	const from = by % all.length;

@@ -5,6 +5,8 @@ import { buildRuler } from './cache.ts';
 import type { Candidate } from './candidate.ts';
 import { bareNode } from './candidates/bare-node.ts';
 import { envoy } from './candidates/envoy.ts';
+import { haproxy } from './candidates/haproxy.ts';
+import { nginx } from './candidates/nginx.ts';
 import { sallyport } from './candidates/sallyport.ts';
 import { makeCertificates } from './certificates.ts';
 import type { Bench } from './load.ts';
@@ -13,7 +15,7 @@ import { type CandidateName, HELP, type Options, readOptions } from './options.t
 import { pinSelf } from './processes.ts';
 import { type Result, report } from './report.ts';
 import { runSeries, type Series } from './rounds.ts';
-import { AIMS } from './summary.ts';
+import { AIMS, HANDSHAKE_CONNECTIONS } from './summary.ts';
 import { startUpstream } from './upstream.ts';
 
 const REQUEST_BYTES = 500;
@@ -50,7 +52,8 @@ async function bench(options: Options): Promise<void> {
 		const result = await measure(options, shared, upstream.port);
 		const text = report(result);
 		process.stdout.write(`\n${text}`);
-		if (result.peers.length === 0 && result.grants.length === 0) throw new Error('nothing could be measured');
+		if (result.peers.length === 0 && result.grants.length === 0 && result.handshakes.length === 0)
+			throw new Error('nothing could be measured');
 		if (options.quick || options.only.length > 0 || options.flags.length > 0) return;
 		if (!result.peers.some(({ name }) => name === 'sallyport')) throw new Error('nothing is written without Sallyport');
 		const base = join(import.meta.dirname, 'results', `${result.date.slice(0, 10)}-${result.commit}`);
@@ -89,6 +92,14 @@ async function measure(options: Options, bench: Bench, upstreamPort: number): Pr
 		...(asked('envoy') ? [envoy()] : []),
 		...(asked('bare-node') ? [bareNode()] : []),
 	]);
+	const [own] = peers.filter(({ name }) => name === 'sallyport');
+	const shaking = asked('handshakes')
+		? await had([
+				...(own === undefined ? [sallyport({ name: 'sallyport', grants: 10, flags, built })] : []),
+				haproxy(),
+				nginx(),
+			])
+		: [];
 	const left = asked('sallyport') && !peers.some(({ name }) => name === 'sallyport');
 	const grants =
 		asked('grants') && !left
@@ -103,8 +114,8 @@ async function measure(options: Options, bench: Bench, upstreamPort: number): Pr
 					),
 				)
 			: [];
-	const run = (series: Omit<Series, 'rounds' | keyof typeof durations>) =>
-		runSeries({ ...series, rounds, ...durations }, { bench, upstreamPort, say });
+	const run = (series: Omit<Series, 'rounds' | 'kinds' | keyof typeof durations> & Partial<Pick<Series, 'kinds'>>) =>
+		runSeries({ kinds: ['requests'], ...series, rounds, ...durations }, { bench, upstreamPort, say });
 	return {
 		date: new Date().toISOString(),
 		...describeCommit(),
@@ -114,6 +125,14 @@ async function measure(options: Options, bench: Bench, upstreamPort: number): Pr
 		missing,
 		peers: peers.length === 0 ? [] : await run({ candidates: peers, connections: CONNECTIONS }),
 		grants: grants.length === 0 ? [] : await run({ candidates: grants, connections: GRANT_POINTS }),
+		handshakes:
+			shaking.length === 0
+				? []
+				: await run({
+						candidates: own === undefined ? shaking : [own, ...shaking],
+						connections: [HANDSHAKE_CONNECTIONS],
+						kinds: ['full handshakes', 'resumed handshakes'],
+					}),
 	};
 }
 

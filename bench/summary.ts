@@ -1,4 +1,5 @@
-import type { Point } from './load.ts';
+import type { Kind, Point } from './load.ts';
+import type { Result } from './report.ts';
 import type { Measured } from './rounds.ts';
 
 /** Medians over rounds, and what they are held against. */
@@ -34,7 +35,12 @@ export const AIMS = {
 	p50OfEnvoy: 1.5,
 	resident: 100 * 1000 * 1000,
 	grants: 0.1,
+	/** Full handshakes per CPU-second. */
+	handshakesOfHaproxy: 0.9,
 } as const;
+
+/** Connections of the generator's that shake hands at once. */
+export const HANDSHAKE_CONNECTIONS = 16;
 
 export function median(values: readonly number[]): number {
 	const sorted = [...values].sort((a, b) => a - b);
@@ -42,6 +48,13 @@ export function median(values: readonly number[]): number {
 	const upper = sorted[middle] ?? Number.NaN;
 	return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
 }
+
+/** What was measured of one kind. */
+export const ofKind = (measured: readonly Measured[], kind: Kind): Measured[] =>
+	measured.map(({ name, rounds }) => ({
+		name,
+		rounds: rounds.map(points => points.filter(point => point.kind === kind)),
+	}));
 
 export function rowsOf(measured: readonly Measured[]): Row[] {
 	const rows: Row[] = [];
@@ -86,13 +99,19 @@ export function ratio(
 	return ratios.length === 0 ? undefined : median(ratios);
 }
 
-export function targetsOf(peers: readonly Measured[], grants: readonly Measured[]): Target[] {
+export function targetsOf({ peers, grants, handshakes }: Pick<Result, 'peers' | 'grants' | 'handshakes'>): Target[] {
 	const { connections } = AIMS;
 	const cpu = ratio(peers, ['sallyport', 'envoy'], connections, point => point.perCpuSecond);
 	const p50 = ratio(peers, ['sallyport', 'envoy'], 1, point => point.p50);
 	const rows = rowsOf(peers).filter(row => row.name === 'sallyport' && row.connections === connections);
 	const resident = rows[0]?.resident;
 	const spread = grantsSpread(grants);
+	const full = ratio(
+		ofKind(handshakes, 'full handshakes'),
+		['sallyport', 'haproxy'],
+		HANDSHAKE_CONNECTIONS,
+		point => point.perCpuSecond,
+	);
 	return [
 		{
 			what: `requests per CPU-second at ${connections} connections, of Envoy's without a policy`,
@@ -115,6 +134,11 @@ export function targetsOf(peers: readonly Measured[], grants: readonly Measured[
 			what: 'cost of a request, from the fewest grants to the most',
 			aim: `changes by less than ${AIMS.grants * 100} %`,
 			...(spread === undefined ? {} : { measured: `${signed(spread * 100)} %`, met: Math.abs(spread) < AIMS.grants }),
+		},
+		{
+			what: "full handshakes per CPU-second, of haproxy's",
+			aim: `at least ${AIMS.handshakesOfHaproxy.toFixed(2)}`,
+			...(full === undefined ? {} : { measured: full.toFixed(2), met: full >= AIMS.handshakesOfHaproxy }),
 		},
 	];
 }
