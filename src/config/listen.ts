@@ -29,7 +29,7 @@ export async function listen(server: Server, address: ListenAddress, { mode, bac
 		};
 		server.once('error', failed);
 		server.once('listening', ready);
-		if (address.kind === 'unix') server.listen({ path: address.path, backlog });
+		if (address.kind === 'unix') listenPrivately(server, address.path, backlog);
 		else server.listen({ host: address.host, port: address.port, backlog });
 	});
 	if (address.kind !== 'unix') return;
@@ -38,6 +38,19 @@ export async function listen(server: Server, address: ListenAddress, { mode, bac
 	} catch (error) {
 		server.close();
 		throw error;
+	}
+}
+
+/**
+ * No other user may connect between bind(2), which applies the umask, and the mode that is meant. Node binds before
+ * `listen` returns; what its other threads may create meanwhile stays usable.
+ */
+function listenPrivately(server: Server, path: string, backlog: number): void {
+	const before = process.umask(0o077);
+	try {
+		server.listen({ path, backlog });
+	} finally {
+		process.umask(before);
 	}
 }
 
