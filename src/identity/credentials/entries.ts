@@ -92,16 +92,17 @@ export class FieldEntry implements Entry {
 /** A credential of user name and password, for session protocols. */
 export class LoginEntry implements Entry {
 	readonly label: string;
-	readonly values: readonly [LivingValue, LivingValue];
+	readonly values: readonly LivingValue[];
 
-	constructor(label: string, username: LivingValue, password: LivingValue) {
+	/** User name and password. */
+	constructor(label: string, values: readonly LivingValue[]) {
 		this.label = label;
-		this.values = [username, password];
+		this.values = values;
 	}
 
 	/** Who Sallyport is at the upstream; undefined while that is not known. */
 	user(): string | undefined {
-		return this.values[0].current();
+		return this.values[0]?.current();
 	}
 
 	/** Undefined while a part of it has no valid value. */

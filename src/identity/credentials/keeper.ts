@@ -4,12 +4,12 @@ import type { Clock } from '../../model/ports.ts';
 import type { JwtSvid } from '../sources/source.ts';
 import type { Broken } from '../trust.ts';
 import { commandSource } from './command.ts';
-import { basicForm, bearerForm, Entries, FieldEntry, headerForm, LoginEntry } from './entries.ts';
-import { FileValue } from './file.ts';
+import { basicForm, bearerForm, Entries, FieldEntry, type FieldForm, headerForm, LoginEntry } from './entries.ts';
+import { SecretFiles } from './file.ts';
 import { jwtSvidSource } from './jwt-svid.ts';
 import { RenewedValue } from './renewed.ts';
 import { CredentialSet, type UpstreamEntries } from './set.ts';
-import { type LivingValue, TextValue, type ValueDeps } from './value.ts';
+import { type LivingSource, type LivingValue, TextValue, type ValueDeps } from './value.ts';
 
 /** What a look at the source of a credential came to. */
 export interface CredentialNews {
@@ -32,7 +32,7 @@ export interface KeeperDeps {
 }
 
 interface Held {
-	readonly value: LivingValue;
+	readonly source: LivingSource;
 	readonly started: Promise<void>;
 	/** How many sets use it. */
 	sets: number;
@@ -70,7 +70,7 @@ export class CredentialKeeper {
 			for (const [key, held] of used) {
 				held.sets--;
 				if (held.sets > 0) continue;
-				held.value.close();
+				held.source.close();
 				this.#held.delete(key);
 			}
 		});
@@ -80,12 +80,12 @@ export class CredentialKeeper {
 	renewIdentity(id: string | undefined): void {
 		if (id === this.#id) return;
 		this.#id = id;
-		for (const { value } of this.#held.values())
-			if (value instanceof RenewedValue && value.kind === 'jwt_svid') void value.forget();
+		for (const { source } of this.#held.values())
+			if (source instanceof RenewedValue && source.kind === 'jwt_svid') void source.forget();
 	}
 
 	close(): void {
-		for (const { value } of this.#held.values()) value.close();
+		for (const { source } of this.#held.values()) source.close();
 		this.#held.clear();
 	}
 
@@ -95,32 +95,34 @@ export class CredentialKeeper {
 		used: Map<string, Held>,
 	): { readonly agents: readonly string[]; readonly entry: FieldEntry } {
 		const { agents, header, bearer, basic, jwt_svid: jwtSvid, name: label = String(at) } = entry;
-		const made = (form: ConstructorParameters<typeof FieldEntry>[2], ...values: readonly LivingValue[]) => ({
+		const made = (form: FieldForm, values: readonly LivingValue[]) => ({
 			agents,
 			entry: new FieldEntry(label, values, form),
 		});
-		if (header !== undefined) return made(headerForm(header.name), this.#secret(header.value, 'header', used));
-		if (bearer !== undefined) return made(bearerForm, this.#secret(bearer, 'bearer', used));
-		if (basic !== undefined)
+		if (header !== undefined) return made(headerForm(header.name), this.#secrets(used, [[header.value, 'header']]));
+		if (bearer !== undefined) return made(bearerForm, this.#secrets(used, [[bearer, 'bearer']]));
+		if (basic !== undefined) {
+			const { username, password } = basic;
 			return made(
 				basicForm,
-				this.#secret(basic.username, 'basic_username', used),
-				this.#secret(basic.password, 'basic_password', used),
+				this.#secrets(used, [
+					[username, 'basic_username'],
+					[password, 'basic_password'],
+				]),
 			);
+		}
 		const audience = jwtSvid?.audience ?? '';
 		const { clock } = this.#deps;
-		return made(
-			bearerForm,
-			this.#take(
-				`jwt_svid ${audience}`,
-				used,
-				deps =>
-					new RenewedValue(
-						jwtSvidSource(audience, of => this.#deps.jwtSvid(of), clock),
-						deps,
-					),
-			),
+		const { values } = this.#take(
+			`jwt_svid ${audience}`,
+			used,
+			deps =>
+				new RenewedValue(
+					jwtSvidSource(audience, of => this.#deps.jwtSvid(of), clock),
+					deps,
+				),
 		);
+		return made(bearerForm, values);
 	}
 
 	#loginOf(
@@ -128,41 +130,54 @@ export class CredentialKeeper {
 		at: number,
 		used: Map<string, Held>,
 	): { readonly agents: readonly string[]; readonly entry: LoginEntry } {
-		const user = this.#secret(username, 'login', used);
-		return { agents, entry: new LoginEntry(name ?? String(at), user, this.#secret(password, 'login', used)) };
+		const values = this.#secrets(used, [
+			[username, 'login'],
+			[password, 'login'],
+		]);
+		return { agents, entry: new LoginEntry(name ?? String(at), values) };
 	}
 
-	#secret(secret: Secret, use: SecretUse, used: Map<string, Held>): LivingValue {
-		if (typeof secret === 'string') return new TextValue(secret);
-		if ('file' in secret)
-			return this.#take(`file ${use} ${secret.file}`, used, deps => new FileValue(secret.file, use, deps));
-		const { command, ttl, timeout } = secret;
-		return this.#take(
-			`command ${use} ${JSON.stringify([command, ttl, timeout])}`,
-			used,
-			deps => new RenewedValue(commandSource(secret, use, this.#deps), deps),
+	/** The secrets of one entry, in order. Its files are one source. */
+	#secrets(used: Map<string, Held>, secrets: readonly (readonly [Secret, SecretUse])[]): readonly LivingValue[] {
+		const files = secrets.flatMap(([secret, use]) =>
+			typeof secret === 'object' && 'file' in secret ? [{ path: secret.file, use }] : [],
 		);
+		const read =
+			files.length === 0
+				? undefined
+				: this.#take(`file ${JSON.stringify(files)}`, used, deps => new SecretFiles(files, deps)).values;
+		let next = 0;
+		return secrets.flatMap(([secret, use]) => {
+			if (typeof secret === 'string') return [new TextValue(secret)];
+			if ('file' in secret) return read?.slice(next, ++next) ?? [];
+			const { command, ttl, timeout } = secret;
+			return this.#take(
+				`command ${use} ${JSON.stringify([command, ttl, timeout])}`,
+				used,
+				deps => new RenewedValue(commandSource(secret, use, this.#deps), deps),
+			).values;
+		});
 	}
 
-	/** The value of a source, which is opened if no set has it open. */
-	#take(key: string, used: Map<string, Held>, make: (deps: ValueDeps) => LivingValue): LivingValue {
+	/** The source of this key, which is opened if no set has it open. */
+	#take(key: string, used: Map<string, Held>, make: (deps: ValueDeps) => LivingSource): LivingSource {
 		let held = used.get(key) ?? this.#held.get(key);
 		if (held === undefined) {
-			const value: LivingValue = make({ clock: this.#deps.clock, news: () => this.#tell(value) });
-			held = { value, started: value.start(), sets: 0 };
+			const source: LivingSource = make({ clock: this.#deps.clock, news: () => this.#tell(source) });
+			held = { source, started: source.start(), sets: 0 };
 			this.#held.set(key, held);
 		}
 		used.set(key, held);
-		return held.value;
+		return held.source;
 	}
 
-	#tell(value: LivingValue): void {
-		const { problem } = value.state();
-		const { kind, from } = value;
+	#tell(source: LivingSource): void {
+		const { kind, from, values } = source;
+		const { problem } = source.state();
 		this.#deps.report({
 			kind,
 			from,
-			valid: value.current() !== undefined,
+			valid: values.every(value => value.current() !== undefined),
 			...(problem === undefined ? {} : { problem }),
 		});
 	}

@@ -1,6 +1,6 @@
 import { Backoff } from '../sources/backoff.ts';
 import type { Broken } from '../trust.ts';
-import type { LivingValue, ValueDeps, ValueState } from './value.ts';
+import type { LivingSource, LivingValue, ValueDeps, ValueState } from './value.ts';
 
 /** What a source gave. Milliseconds since the epoch. */
 export interface Fetched {
@@ -30,9 +30,10 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  * A value that ends by itself: another is fetched, beside the calls, before it does. While none is to be had the one
  * before stays in use until its end.
  */
-export class RenewedValue implements LivingValue {
+export class RenewedValue implements LivingValue, LivingSource {
 	readonly kind: RenewedSource['kind'];
 	readonly from: string;
+	readonly values: readonly LivingValue[] = [this];
 	readonly #source: RenewedSource;
 	readonly #deps: ValueDeps;
 	readonly #backoff = new Backoff(FIRST_PAUSE, LONGEST_PAUSE);

@@ -8,7 +8,16 @@ export interface LivingValue {
 	/** Undefined while there is no valid one. Constant time: it is asked for every call. */
 	current(): string | undefined;
 	state(): ValueState;
-	/** Resolves after the first look at the source, whatever it found. Never rejects. */
+}
+
+/** Where values come from, one or some that belong together. */
+export interface LivingSource {
+	readonly kind: LivingValue['kind'];
+	/** As of its values; several with commas between. */
+	readonly from: string;
+	readonly values: readonly LivingValue[];
+	state(): ValueState;
+	/** Resolves after the first look, whatever it found. Never rejects. */
 	start(): Promise<void>;
 	close(): void;
 }
@@ -46,8 +55,4 @@ export class TextValue implements LivingValue {
 	state(): ValueState {
 		return {};
 	}
-
-	async start(): Promise<void> {}
-
-	close(): void {}
 }
