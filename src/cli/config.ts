@@ -36,7 +36,15 @@ function check(
 	const loaded = loadConfig(file, process.env);
 	const problems = 'problems' in loaded ? loaded.problems : [];
 	const warnings = 'warnings' in loaded ? loaded.warnings : [];
-	if (json === true) terminal.out(jsonLine({ file: loaded.file, ok: problems.length === 0, problems, warnings }));
+	if (json === true)
+		terminal.out(
+			jsonLine({
+				file: loaded.file,
+				ok: problems.length === 0,
+				problems,
+				...(warnings.length === 0 ? {} : { warnings }),
+			}),
+		);
 	else if (problems.length === 0) terminal.out(`${visible(file)}: ${terminal.paint('green', 'good')}\n`);
 	else for (const problem of problems) terminal.err(`${visible(problemText(file, problem))}\n`);
 	if (json !== true)

@@ -18,7 +18,9 @@ const command = z.strictObject({
 const file = z.strictObject({ file: z.string().min(1).describe('File that holds it; watched.') });
 
 /** A string that must not be shown, or where it comes from. What came from the environment is a string by now. */
-const secret = z.union([z.string().min(1), file, command]);
+const secret = z
+	.union([z.string().min(1), file, command])
+	.meta({ id: 'secret', description: 'A string that is not shown, or where it comes from.' });
 
 export type Secret = z.output<typeof secret>;
 export type SecretCommand = z.output<typeof command>;

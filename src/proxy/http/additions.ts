@@ -79,5 +79,17 @@ export class Additions {
 	}
 }
 
+/** Undefined where nothing is added. */
+export function additionsOf(
+	deps: AdditionsDeps,
+	identity: Identity,
+	upstream: Upstream | undefined,
+	method: string,
+): Additions | undefined {
+	if (upstream === undefined) return undefined;
+	const { credentials, forward_client_cert: told } = upstream.config;
+	return credentials === undefined && !told ? undefined : new Additions(deps, identity, upstream, method);
+}
+
 /** A request to which nothing is added. */
 export const asItIs = (headers: readonly string[]): Outgoing => ({ headers, secrets: NO_SECRETS, revision: '' });

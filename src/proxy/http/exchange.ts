@@ -10,7 +10,7 @@ import type { Body, RequestFacts } from '../../protocols/http/section.ts';
 import type { Call } from '../call.ts';
 import type { BodySource } from '../upstream/http-connection.ts';
 import { authorityText, type Route, type Scheme } from '../upstream/route.ts';
-import { Additions, asItIs } from './additions.ts';
+import { type Additions, additionsOf, asItIs } from './additions.ts';
 import type { Answer } from './answer.ts';
 import { bodyForPolicy, collectBody, SMALL_BODY } from './body.ts';
 import type { HttpDeps } from './deps.ts';
@@ -91,7 +91,7 @@ export class Exchange {
 		const query = 'query' in head.target ? head.target.query : undefined;
 		const headers = forwardedHeaders(request.fields, authority, head.connection);
 		if (strip !== undefined) dropHeader(headers, strip);
-		this.#additions = upstream === undefined ? undefined : new Additions(deps, conn.identity, upstream, head.method);
+		this.#additions = additionsOf(deps, conn.identity, upstream, head.method);
 		this.#additions?.strip(headers);
 		this.#facts = { path, query, authority, headers };
 	}
