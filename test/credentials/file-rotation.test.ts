@@ -51,6 +51,7 @@ test('a secret that is mounted as Kubernetes does rotates under load, and no req
 	await Promise.all(loads);
 	assert.deepEqual(failures, []);
 	assert.ok(answers > ROTATIONS);
+	assert.ok(stage.crm.connections() > ROTATIONS, 'a connection serves one value only');
 
 	// What cannot be used leaves what was read before in use, and says so.
 	writeFileSync(join(mount, '..data', 'token'), 'two\nlines\n');
