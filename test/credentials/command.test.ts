@@ -26,16 +26,17 @@ const runs = (workspace: Workspace): number =>
 
 test('a program is run again before its time is over; when it fails, the value stays until its end, then calls are refused', async t => {
 	const workspace = makeWorkspace(t);
-	vault(workspace);
+	// Slow, too: calls go on with the value before.
+	vault(workspace, 'sleep 0.2');
 	const stage = await openStage(t, { name: 'vault', bearer: { command: ['bin/vault'], ttl: '2s' } }, { workspace });
 	const used = (): string | undefined => stage.crm.seen.at(-1)?.header('authorization');
 	assert.equal((await stage.call()).status, 200);
 	assert.equal(used(), 'Bearer token-1');
 	await until(
-		async () => (await stage.call()).status !== 200 || used() === 'Bearer token-3',
-		'the third token is in use',
+		async () => (await stage.call()).status !== 200 || used() === 'Bearer token-2',
+		'the second token is in use',
 	);
-	assert.equal(used(), 'Bearer token-3');
+	assert.equal(used(), 'Bearer token-2');
 
 	workspace.write('bin/broken', '');
 	await stage.sallyport.waitForLog(
@@ -59,5 +60,5 @@ test('a program is run again before its time is over; when it fails, the value s
 	await until(async () => (await stage.call()).status === 200, 'it goes on by itself');
 	assert.match(await stage.sallyport.metrics(), /sallyport_credential_valid\{upstream="crm",credential="vault"\} 1/);
 	assert.doesNotMatch(stage.sallyport.stderr() + JSON.stringify(stage.sallyport.records()), /token-/);
-	assert.ok(runs(workspace) >= 3);
+	assert.ok(runs(workspace) >= 2);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { policyOf } from '../support/sallyport.ts';
+import { openWire } from '../support/wire.ts';
 import { openStage } from './stage.ts';
 
 test('an upstream that repeats the credential in the head of its answer does not give it to the agent or a record', async t => {
@@ -37,6 +38,31 @@ test('an upstream that repeats the credential in the head of its answer does not
 		assert.equal(JSON.stringify(stage.sallyport.records()).includes(secret), false);
 	}
 	assert.match(JSON.stringify(stage.sallyport.records()), /it is \*\*, is it not/);
+});
+
+test('nor in early hints and behind the body, where no policy judges answers', async t => {
+	const stage = await openStage(
+		t,
+		{ bearer: 'held-secret' },
+		{
+			upstream: {
+				answer: (request, response) => {
+					const { authorization = '' } = request.headers;
+					response.writeEarlyHints({ link: `</style.css?${encodeURIComponent(authorization)}>; rel=preload` });
+					response.writeHead(200, { trailer: 'x-late' });
+					response.write('body');
+					response.addTrailers({ 'x-late': authorization });
+					response.end();
+				},
+			},
+		},
+	);
+	const wire = await openWire(t, stage.sallyport.address('egress'), { agent: stage.workspace.agent('a') });
+	wire.send(`GET ${stage.origin}/ HTTP/1.1\r\nHost: ${stage.origin.slice(7)}\r\n\r\n`);
+	const answer = await wire.receives('0\r\n');
+	assert.match(answer, /103 Early Hints\r\nlink: <\/style.css\?Bearer%20\*\*>/i);
+	assert.match(await wire.receives('x-late'), /x-late: Bearer \*\*\r\n/);
+	assert.equal(answer.includes('held-secret'), false);
 });
 
 test('TRACE, whose answer would hold the credential, is refused', async t => {

@@ -191,6 +191,7 @@ test('secrets of every kind are seeded, and nothing that the process writes hold
 	await call(403, [...proxy, '--proxy-user', `agent:${seeds.sent_proxy}`, at('crm.internal')]);
 	await call(200, ['-H', `authorization: Bearer ${own}`, `http://${sallyport.address('door')}/`]);
 	await call(403, ['-H', `authorization: Bearer ${seeds.sent_proxy}`, `http://${sallyport.address('door')}/`]);
+	assert.equal(upstream.raw().includes(own), false, 'a token goes no further');
 	const wire = await openWire(t, sallyport.address('tokens'));
 	wire.send(
 		`GET http://x/ HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic ${seeds.sent_proxy}\r\nBad Header: ${seeds.sent_key}\r\n\r\n`,
@@ -233,16 +234,10 @@ test('secrets of every kind are seeded, and nothing that the process writes hold
 		const { out, err } = await command(words, { cwd: workspace.directory, env });
 		outputs.push(out, err);
 	};
-	await run('status');
-	await run('status', '--json');
-	await run('config', 'check');
-	await run('config', 'check', '--json');
+	await Promise.all([run('status'), run('status', '--json'), run('config', 'check'), run('config', 'check', '--json')]);
 	workspace.write('sallyport.yaml', stringify(copy(broken)));
-	await run('config', 'check');
-	await run('config', 'check', '--json');
-	await run('reload');
-	await run('status', '--json');
-	await run('audit', 'query', '--directory', 'var/audit');
+	await Promise.all([run('config', 'check'), run('config', 'check', '--json'), run('reload')]);
+	await Promise.all([run('status', '--json'), run('audit', 'query', '--directory', 'var/audit')]);
 	const metrics = await sallyport.metrics();
 	outputs.push(metrics, await text(`http://${sallyport.health()}/readyz`), ...said);
 	const ended = await sallyport.stop();

@@ -57,6 +57,10 @@ export class SecretFiles implements LivingSource {
 		await this.#look();
 	}
 
+	refresh(): Promise<void> {
+		return this.#look();
+	}
+
 	close(): void {
 		this.#closed = true;
 		this.#watch?.close();

@@ -64,14 +64,13 @@ export class CredentialKeeper {
 				logins: http ? undefined : new Entries(credentials.map((one, at) => this.#loginOf(one, at, used))),
 			});
 		}
-		for (const held of used.values()) held.sets++;
-		await Promise.all([...used.values()].map(({ started }) => started));
+		await Promise.all([...used.values()].map(held => (held.sets++ === 0 ? held.started : held.source.refresh())));
 		return new CredentialSet(upstreams, () => {
 			for (const [key, held] of used) {
 				held.sets--;
 				if (held.sets > 0) continue;
 				held.source.close();
-				this.#held.delete(key);
+				if (this.#held.get(key) === held) this.#held.delete(key);
 			}
 		});
 	}

@@ -69,6 +69,10 @@ export class RenewedValue implements LivingValue, LivingSource {
 		return this.#look();
 	}
 
+	async refresh(): Promise<void> {
+		if (this.#problem !== undefined && this.#looking === undefined) await this.#look();
+	}
+
 	/** Nothing of before is good any more: another one is fetched at once. */
 	async forget(): Promise<void> {
 		this.#held = undefined;

@@ -19,6 +19,8 @@ export interface LivingSource {
 	state(): ValueState;
 	/** Resolves after the first look, whatever it found. Never rejects. */
 	start(): Promise<void>;
+	/** Looks again, where that may bring something new. Never rejects. */
+	refresh(): Promise<void>;
 	close(): void;
 }
 

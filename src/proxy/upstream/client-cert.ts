@@ -16,8 +16,14 @@ export class ClientCerts {
 		let made = this.#made.get(identity);
 		if (made?.by !== by) {
 			const { agent, fingerprint } = identity;
-			const hash: [string, string][] = fingerprint === undefined ? [] : [['Hash', fingerprint]];
-			made = { by, text: clientCertElement([['By', by], ...hash, ['URI', agent.id]]) };
+			const pairs: [string, string | undefined][] = [
+				// Empty before there was an identity.
+				['By', by === '' ? undefined : by],
+				['Hash', fingerprint],
+				['URI', agent.id],
+			];
+			const known = pairs.filter((pair): pair is [string, string] => pair[1] !== undefined);
+			made = { by, text: clientCertElement(known) };
 			this.#made.set(identity, made);
 		}
 		return made.text;
