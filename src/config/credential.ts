@@ -19,7 +19,10 @@ const file = z.strictObject({ file: z.string().min(1).describe('File that holds 
 
 /** A string that must not be shown, or where it comes from. What came from the environment is a string by now. */
 const secret = z
-	.union([z.string().min(1), file, command])
+	.union(
+		[z.string().min(1), file, command],
+		'expected a string, { env: NAME }, { file: path } or { command: [program] }',
+	)
 	.meta({ id: 'secret', description: 'A string that is not shown, or where it comes from.' });
 
 export type Secret = z.output<typeof secret>;

@@ -127,6 +127,8 @@ function issueProblems(issue: z.core.$ZodIssue, problem: (path: Path, message: s
 			return best.flatMap(inner =>
 				issueProblems({ ...inner, path: [...path, ...inner.path] } as z.core.$ZodIssue, problem),
 			);
+		// Said in words where there are any.
+		if (issue.message !== 'Invalid input') return [problem(path, issue.message)];
 		return [
 			problem(
 				path,
@@ -173,7 +175,10 @@ function resolveStrings(value: unknown, path: Path, means: Means): unknown {
 	if (Array.isArray(value)) return value.map((item, index) => resolveStrings(item, [...path, index], means));
 	if (typeof value !== 'object' || value === null) return value;
 	const entries = Object.entries(value);
-	const [only] = entries;
+	let [only] = entries;
+	// The name of a file may be a reference itself.
+	if (entries.length === 1 && only?.[0] === 'file' && isReference(path) && !means.unread(path))
+		only = ['file', resolveStrings(only[1], [...path, 'file'], means)];
 	if (entries.length === 1 && only !== undefined && typeof only[1] === 'string') {
 		if ((only[0] === 'env' || only[0] === 'file') && means.unread(path)) return UNREAD;
 		if (only[0] === 'env') {

@@ -53,6 +53,8 @@ test('what is wrong with an entry is said where it stands, without saying the se
 		['bearer: { env: NONE }', `${HERE}.bearer: the environment variable NONE is not set`],
 		['jwt_svid: { audience: crm }', `${HERE}.jwt_svid: comes from a Workload API`],
 		['bearer: ""', `${HERE}.bearer`],
+		['bearer: 12345', `${HERE}.bearer: expected a string, { env: NAME }, { file: path } or { command: [program] }`],
+		['bearer: { file: { env: NONE } }', `${HERE}.bearer.file: the environment variable NONE is not set`],
 	];
 	for (const [text, problem, protocol] of wrong) {
 		const found = problemsOf(upstream(entry(text), protocol));

@@ -20,7 +20,14 @@ test('a reload takes new credentials, keeps what stays, and lets go of what is g
 	});
 	const stage = await openStage(t, [program('kept', '1h'), program('gone', '1s')], { workspace });
 	const upstreams = (credentials: readonly unknown[]) => ({
-		upstreams: { crm: { address: stage.crm.address, hosts: ['crm.internal'], protocol: 'http', credentials } },
+		upstreams: {
+			crm: { address: stage.crm.address, hosts: ['crm.internal'], protocol: 'http', credentials },
+			clear: {
+				address: 'clear.example:80',
+				protocol: 'http',
+				credentials: [{ agents: EVERY, bearer: 'token-of-clear' }],
+			},
+		},
 	});
 	const used = (): string | undefined => stage.crm.seen.at(-1)?.header('authorization');
 	assert.equal((await stage.call([], 'gone')).status, 200);
@@ -29,6 +36,10 @@ test('a reload takes new credentials, keeps what stays, and lets go of what is g
 	workspace.write('new', 'token-of-file');
 	const next = [program('kept', '1h'), { agents: EVERY, bearer: { file: 'new' } }];
 	assert.equal((await reload(workspace, upstreams(next))).taken, true);
+	await stage.sallyport.waitForLog(
+		({ level, path }) => level === 'warn' && path === 'upstreams.clear.credentials',
+		'a credential in the clear',
+	);
 	assert.equal((await stage.call([], 'kept')).status, 200);
 	assert.equal(used(), 'Bearer token-of-kept');
 	assert.equal(runs('kept'), 1, 'what stays is not fetched again');

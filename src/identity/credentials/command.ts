@@ -77,6 +77,9 @@ function run(
 		const timer = setTimeout(() => stop(`did not end within ${timeout} ms`), timeout);
 		signal.addEventListener('abort', abort, { once: true });
 		child.on('error', error => end(unstarted(error)));
+		// Whatever breaks there, its end says enough.
+		child.stdout?.on('error', () => {});
+		child.stderr?.on('error', () => {});
 		child.stdout?.on('data', (part: Buffer) => {
 			length += part.length;
 			// One more than the longest secret may have: its line break.
