@@ -8,6 +8,10 @@ const textOf = (value: unknown): string => (typeof value === 'string' ? value : 
 const branchesOf = (node: Node): Node[] =>
 	Array.isArray(node.anyOf) ? node.anyOf.filter(isNode).filter(branch => branch.$ref === undefined) : [];
 
+/** Name of a definition of its own, such as `secret`. */
+const namedOf = (node: Node): string | undefined =>
+	(Array.isArray(node.allOf) ? node.allOf : []).filter(isNode).map(({ $ref }) => textOf($ref).split('/').at(-1))[0];
+
 /** docs/configuration.md */
 export function configurationPage(): string {
 	const schema = configJsonSchema();
@@ -15,6 +19,8 @@ export function configurationPage(): string {
 		(entry): entry is [string, Node] => isNode(entry[1]),
 	);
 	const required = new Set(Array.isArray(schema.required) ? schema.required : []);
+	const { definitions } = schema;
+	const secret = isNode(definitions) && isNode(definitions.secret) ? definitions.secret : {};
 	const pages = sections.map(([name, node]) => {
 		const rows = [...keysOf(node, '')];
 		const own = [kindOf(node), ...(required.has(name) ? ['required'] : []), ...defaultOf(node)].join(', ');
@@ -38,7 +44,13 @@ writes a commented file to begin with.
 
 What a reload (\`sallyport reload\`, SIGHUP) cannot change is named by it, and waits for a restart.
 
-${pages.join('\n')}`;
+${pages.join('\n')}
+## Secrets
+
+A *secret* is a string, \`{ env: NAME }\`, \`{ file: path }\`, or a program that prints it. [credentials.md](credentials.md) says how
+each is renewed.
+
+${markdownTable(['key', 'value', 'default', 'what it says'], [...keysOf(secret, '', true)])}`;
 }
 
 /** One row per key below a section, with its path. What one of several alternatives needs is not required. */
@@ -80,6 +92,8 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
 ];
 
 function kindOf(node: Node): string {
+	const named = namedOf(node);
+	if (named !== undefined) return `[${named}](#secrets)`;
 	const branches = branchesOf(node);
 	if (branches.length > 0) return [...new Set(branches.map(kindOf))].join(' or ');
 	if (typeof node.const === 'string') return code(node.const);

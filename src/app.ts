@@ -7,14 +7,17 @@ import { loadConfigApart } from './config/load-apart.ts';
 import type { Problem } from './config/loaded.ts';
 import { observesAnything } from './config/observe.ts';
 import type { Config } from './config/schema.ts';
+import { warn } from './config/warnings.ts';
 import { parseSpiffeId } from './formats/spiffe-id.ts';
+import { CredentialKeeper } from './identity/credentials/keeper.ts';
+import { allTaken, logCredential, missingCredentials } from './identity/credentials/report.ts';
+import { identityFacts } from './identity/facts.ts';
 import { checkRuntime } from './identity/runtime.ts';
 import { openIdentity } from './identity/source.ts';
 import type { Svid } from './identity/svid.ts';
 import { openTokens, type TokenSettings } from './identity/tokens.ts';
 import { openResidentMemory } from './kernel/resident-memory.ts';
 import { identity as makeIdentity } from './model/agent.ts';
-import type { Refused } from './model/cause.ts';
 import type { Recorder } from './model/ports.ts';
 import { RECORD_TYPES, type RecordType, type RefusedConnection } from './model/record.ts';
 import { VERSION } from './model/version.ts';
@@ -155,6 +158,21 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	policyInForce = () => policy.current() !== undefined;
 	metrics.observe.set(observesAnything(config) ? 1 : 0);
 
+	const keeper = new CredentialKeeper({
+		clock,
+		environment,
+		jwtSvid: audience => identity.jwtSvid(audience),
+		report: news => logCredential(log, news),
+	});
+	keeper.renewIdentity(identity.current()?.spiffeId.id);
+	let credentials = await keeper.open(config);
+	onScrape(metrics.credentialValid, () => {
+		const all = credentials.status();
+		metrics.credentialValid.reset();
+		for (const { upstream, credential, valid } of all)
+			metrics.credentialValid.set({ upstream, credential }, valid ? 1 : 0);
+		if (all.length > 0) reloaded('credentials', allTaken(all));
+	});
 	let tokens = await openTokens(tokenSettings(config), {
 		clock,
 		report: broken => log.error({ broken }, 'tokens could not be renewed'),
@@ -208,6 +226,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			missing.push({ part: 'audit', reason: audit.unwritable });
 		return missing;
 	};
+	const warnOf = (config: Config): void => warn(config, (path, message) => log.warn({ path: path.join('.') }, message));
 	let reloadProblems: readonly Problem[] = [];
 	let waiting: readonly string[] = [];
 	const status = (): Status =>
@@ -215,6 +234,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			config: file,
 			started: startedAt,
 			notReady: readiness(),
+			degraded: missingCredentials(credentials.status()),
+			credentials: credentials.status(),
 			draining,
 			identity: identity.status(),
 			policy: policy.status(),
@@ -265,13 +286,15 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			policy: { ...config.policy, mode: next.policy.mode },
 		});
 		const before = tokens;
+		const held = await keeper.open(effective);
 		try {
 			tokens = await openTokens(tokenSettings(effective), {
 				clock,
 				report: broken => log.error({ broken }, 'tokens could not be renewed'),
 			});
-			await proxy.configure(effective);
+			await proxy.configure(effective, held);
 		} catch (error) {
+			held.close();
 			if (tokens !== before) tokens.close();
 			tokens = before;
 			reloadProblems = [{ line: 0, column: 0, path: '', message: (error as Error).message }];
@@ -282,6 +305,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		before.close();
 		announce();
 		config = effective;
+		credentials = held;
+		warnOf(config);
 		reloadProblems = [];
 		waiting = restart;
 		reloaded('config', true);
@@ -307,6 +332,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		registry: metrics.registry,
 		recorder,
 		readiness,
+		degraded: () => missingCredentials(credentials.status()),
 		status,
 		reload,
 		log,
@@ -314,6 +340,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const identified = (svid: Svid | undefined): void => {
 		metrics.svidNotAfter.set((svid?.notAfter ?? 0) / 1000);
 		control('identity', 'sallyport', identityFacts(svid, identity.problem()));
+		keeper.renewIdentity(svid?.spiffeId.id);
 		proxy.renewIdentity();
 	};
 	identity.onChange(identified);
@@ -326,7 +353,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const pruning = setInterval(() => void policy.prune(audit.status().oldest), PRUNE_EVERY);
 	pruning.unref();
 	// A reload that is asked for already waits for the first configuration.
-	const configured = proxy.configure(config);
+	warnOf(config);
+	const configured = proxy.configure(config, credentials);
 	reloading = configured.catch(() => {});
 	await configured;
 	reloaded('config', true);
@@ -347,6 +375,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		clearInterval(pruning);
 		tokens.close();
 		policy.close();
+		keeper.close();
 		identity.close();
 		memory.close();
 		log.info('stopped');
@@ -358,17 +387,6 @@ const tokenSettings = (config: Config): TokenSettings[] =>
 	config.listeners.flatMap(({ name, authenticate }) =>
 		typeof authenticate === 'object' && 'token' in authenticate ? [{ listener: name, ...authenticate.token }] : [],
 	);
-
-/** Of a `control` record: who Sallyport is from now on, and by which trust bundles peers are judged. */
-const identityFacts = (svid: Svid | undefined, problem: Refused | undefined): Readonly<Record<string, unknown>> =>
-	svid === undefined
-		? { missing: problem?.detail ?? '' }
-		: {
-				id: svid.spiffeId.id,
-				serial: svid.serial,
-				not_after: new Date(svid.notAfter).toISOString(),
-				trust_bundles: Object.fromEntries([...svid.trustBundles].map(([domain, { revision }]) => [domain, revision])),
-			};
 
 /** What signs checkpoints: the SVID's key, opened once per SVID; nothing while there is none. */
 function signerOf(current: () => Svid | undefined): () => SigningKey | undefined {

@@ -14,6 +14,7 @@ export interface AdminDeps extends ApiDeps {
 	readonly registry: Pick<Registry, 'metrics' | 'contentType'>;
 	readonly recorder: Pick<Recorder, 'control' | 'refusedConnection'>;
 	readiness(): readonly NotReady[];
+	degraded?(): readonly NotReady[];
 	/** Told of what was opened. */
 	readonly log: { info(fields: Readonly<Record<string, unknown>>, message: string): void };
 }
@@ -33,7 +34,12 @@ export async function openAdmin(config: Config['admin'], deps: AdminDeps): Promi
 	const health =
 		config.health === undefined
 			? undefined
-			: new Health({ address: config.health.address, registry: deps.registry, readiness: () => deps.readiness() });
+			: new Health({
+					address: config.health.address,
+					registry: deps.registry,
+					readiness: () => deps.readiness(),
+					degraded: () => deps.degraded?.() ?? [],
+				});
 	const control = config.control === undefined ? undefined : new Control({ ...deps, config: config.control });
 	let forget = (): void => {};
 	const close = (): void => {

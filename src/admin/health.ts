@@ -17,6 +17,8 @@ export interface HealthDeps {
 	readonly registry: Pick<Registry, 'metrics' | 'contentType'>;
 	/** Empty when calls can be served. Cheap and synchronous. */
 	readiness(): readonly NotReady[];
+	/** What some calls are refused for, while others are served. */
+	degraded?(): readonly NotReady[];
 	/** The default one when absent. */
 	readonly loop?: LoopHealth;
 }
@@ -75,12 +77,14 @@ export class Health {
 		} else if (path === '/readyz') {
 			const parts = this.#deps.readiness();
 			const ready = parts.length === 0;
+			const degraded = shown(this.#deps.degraded?.() ?? []);
+			const more = degraded.length === 0 ? {} : { degraded };
 			send(
 				request,
 				response,
 				ready ? 200 : 503,
 				JSON_TYPE,
-				json(ready ? { ready } : { ready, parts: parts.map(({ part, reason }) => ({ part, reason })) }),
+				json(ready ? { ready, ...more } : { ready, parts: shown(parts), ...more }),
 			);
 		} else {
 			this.#text().then(
@@ -100,6 +104,8 @@ export class Health {
 		return this.#metrics;
 	}
 }
+
+const shown = (parts: readonly NotReady[]): NotReady[] => parts.map(({ part, reason }) => ({ part, reason }));
 
 const json = (value: unknown): string => `${JSON.stringify(value)}\n`;
 

@@ -1,10 +1,12 @@
 import type { AuditStatus } from '../audit/contract.ts';
 import type { Problem as ConfigProblem } from '../config/loaded.ts';
 import type { PolicyConfig } from '../config/schema.ts';
+import type { CredentialStatus } from '../identity/credentials/set.ts';
 import type { IdentityStatus } from '../identity/status.ts';
 import { VERSION } from '../model/version.ts';
 import type { PolicyStatus } from '../policy/source.ts';
 import type { ReloadProblem } from './api.ts';
+import { credentialsOf, type ShownCredential } from './credential-status.ts';
 import type { NotReady } from './health.ts';
 import { identityOf, type ShownIdentity } from './identity-status.ts';
 
@@ -15,7 +17,10 @@ export interface StatusParts {
 	readonly started: number;
 	readonly notReady: readonly NotReady[];
 	readonly draining: boolean;
+	/** What some calls cannot be served for; others can. */
+	readonly degraded: readonly NotReady[];
 	readonly identity: IdentityStatus;
+	readonly credentials: readonly CredentialStatus[];
 	readonly policy: PolicyStatus;
 	/** `policy.mode` as it is in force. */
 	readonly mode: PolicyConfig['mode'];
@@ -38,6 +43,8 @@ export interface Status {
 	readonly started: string;
 	readonly ready: boolean;
 	readonly not_ready: readonly NotReady[];
+	/** What some calls are refused for, while others are served. */
+	readonly degraded?: readonly NotReady[];
 	readonly draining: boolean;
 	readonly calls_open: number;
 	readonly config: {
@@ -48,6 +55,8 @@ export interface Status {
 		readonly retired?: number;
 	};
 	readonly identity: ShownIdentity;
+	/** Of upstreams, in order. */
+	readonly credentials?: readonly ShownCredential[];
 	readonly policy: {
 		readonly mode: string;
 		readonly revision?: string;
@@ -89,8 +98,10 @@ export function statusOf({
 	config,
 	started,
 	notReady,
+	degraded,
 	draining,
 	identity,
+	credentials,
 	policy,
 	mode,
 	listeners,
@@ -107,6 +118,7 @@ export function statusOf({
 		started: time(started),
 		ready: notReady.length === 0,
 		not_ready: notReady,
+		...(degraded.length === 0 ? {} : { degraded }),
 		draining,
 		calls_open: callsOpen,
 		config: {
@@ -116,6 +128,7 @@ export function statusOf({
 			...(retired === 0 ? {} : { retired }),
 		},
 		identity: identityOf(identity),
+		...(credentials.length === 0 ? {} : { credentials: credentialsOf(credentials) }),
 		policy: {
 			mode,
 			...(policy.revision === undefined ? {} : { revision: policy.revision }),

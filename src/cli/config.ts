@@ -35,8 +35,20 @@ function check(
 ): number {
 	const loaded = loadConfig(file, process.env);
 	const problems = 'problems' in loaded ? loaded.problems : [];
-	if (json === true) terminal.out(jsonLine({ file: loaded.file, ok: problems.length === 0, problems }));
+	const warnings = 'warnings' in loaded ? loaded.warnings : [];
+	if (json === true)
+		terminal.out(
+			jsonLine({
+				file: loaded.file,
+				ok: problems.length === 0,
+				problems,
+				...(warnings.length === 0 ? {} : { warnings }),
+			}),
+		);
 	else if (problems.length === 0) terminal.out(`${visible(file)}: ${terminal.paint('green', 'good')}\n`);
 	else for (const problem of problems) terminal.err(`${visible(problemText(file, problem))}\n`);
+	if (json !== true)
+		for (const warning of warnings)
+			terminal.err(`${terminal.paint('yellow', 'warning')}: ${visible(problemText(file, warning))}\n`);
 	return problems.length === 0 ? DONE : MISTAKE;
 }

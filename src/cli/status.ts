@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Status } from '../admin/status.ts';
 import { askControl, type ControlOptions, problemWords, withControlOptions } from './control-client.ts';
+import { credentialLines } from './credential-lines.ts';
 import { identityLines } from './identity-lines.ts';
 import { reloadProblemText } from './reload.ts';
 import { lasting, short, sizeText, warn } from './status-text.ts';
@@ -70,7 +71,10 @@ function shown(status: Status, terminal: Terminal, now: number): string {
 	];
 	for (const { part, reason } of status.not_ready) lines.push(`  ${paint('red', visible(part))}: ${visible(reason)}\n`);
 
+	for (const { part, reason } of status.degraded ?? []) lines.push(warn(paint, visible(`${part}: ${reason}`)));
+
 	lines.push(...identityLines(identity, terminal, now));
+	lines.push(...credentialLines(status.credentials, terminal));
 
 	const mode = policy.mode === 'observe' ? ' (observe: nothing is refused by policy)' : '';
 	lines.push(

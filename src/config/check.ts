@@ -1,6 +1,7 @@
 import { parseEndpointSocket } from '../formats/endpoint-socket.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import { patternProblem } from '../formats/spiffe-pattern.ts';
+import { checkCredentials } from './check-credentials.ts';
 import type { Config } from './schema.ts';
 
 type Fail = (path: readonly (string | number)[], message: string) => void;
@@ -12,6 +13,7 @@ export function check(config: Config, fail: Fail): void {
 	checkPolicy(config, fail);
 	checkListeners(config, fail);
 	checkUpstreams(config, fail);
+	checkCredentials(config, fail);
 	checkAdmin(config, fail);
 }
 
@@ -158,8 +160,6 @@ function checkUpstreams({ upstreams }: Config, fail: Fail): void {
 			if (other !== undefined) fail(['upstreams', name, 'hosts'], `${key} leads to ${other} already`);
 			taken.set(key, name);
 		}
-		if (upstream.credentials !== undefined && upstream.protocol !== 'postgres')
-			fail(['upstreams', name, 'credentials'], 'user name and password are for postgres');
 		if (upstream.effects !== undefined && upstream.protocol !== 'http')
 			fail(['upstreams', name, 'effects'], 'methods and paths are for http');
 		if (upstream.upgrade && upstream.tls === undefined)

@@ -22,12 +22,13 @@ export function configJsonSchema(): Node {
 		},
 	});
 	const root = isNode(made) ? made : {};
-	const { $schema, ...rest } = withReferences(root);
+	const { $schema, definitions, ...rest } = withReferences(root);
 	return {
 		$schema,
 		title: 'sallyport.yaml',
 		...rest,
 		definitions: {
+			...(isNode(definitions) ? definitions : {}),
 			reference: {
 				description: 'Instead of a string: the value of an environment variable, or what a file holds.',
 				anyOf: [

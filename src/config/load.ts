@@ -3,9 +3,11 @@ import { dirname, resolve } from 'node:path';
 import { isMap, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { check } from './check.ts';
+import { type Secret, secretProblem, secretText, useAt } from './credential.ts';
 import { freeze, type Loaded, type Problem } from './loaded.ts';
 import { decimalModes } from './octal.ts';
 import { type Config, schema } from './schema.ts';
+import { warn } from './warnings.ts';
 
 type Path = readonly (string | number)[];
 
@@ -102,7 +104,9 @@ export function parseConfig(
 	const config = absolutePaths(result.data, directory);
 	check(config, (path, message) => found.push(problem(path, message)));
 	if (found.length > 0) return { file, problems: found };
-	return { file, directory, config: freeze(config) };
+	const warnings: Problem[] = [];
+	warn(config, (path, message) => warnings.push(problem(path, message)));
+	return { file, directory, config: freeze(config), warnings };
 }
 
 const pathText = (path: Path): string =>
@@ -123,6 +127,8 @@ function issueProblems(issue: z.core.$ZodIssue, problem: (path: Path, message: s
 			return best.flatMap(inner =>
 				issueProblems({ ...inner, path: [...path, ...inner.path] } as z.core.$ZodIssue, problem),
 			);
+		// Said in words where there are any.
+		if (issue.message !== 'Invalid input') return [problem(path, issue.message)];
 		return [
 			problem(
 				path,
@@ -169,7 +175,10 @@ function resolveStrings(value: unknown, path: Path, means: Means): unknown {
 	if (Array.isArray(value)) return value.map((item, index) => resolveStrings(item, [...path, index], means));
 	if (typeof value !== 'object' || value === null) return value;
 	const entries = Object.entries(value);
-	const [only] = entries;
+	let [only] = entries;
+	// The name of a file may be a reference itself.
+	if (entries.length === 1 && only?.[0] === 'file' && isReference(path) && !means.unread(path))
+		only = ['file', resolveStrings(only[1], [...path, 'file'], means)];
 	if (entries.length === 1 && only !== undefined && typeof only[1] === 'string') {
 		if ((only[0] === 'env' || only[0] === 'file') && means.unread(path)) return UNREAD;
 		if (only[0] === 'env') {
@@ -179,8 +188,15 @@ function resolveStrings(value: unknown, path: Path, means: Means): unknown {
 			return '';
 		}
 		if (only[0] === 'file' && isReference(path)) {
+			const use = useAt(path);
+			const whole = resolve(directory, only[1]);
 			try {
-				return readFileSync(resolve(directory, only[1]), 'utf8').replace(/\r?\n$/, '');
+				if (use === undefined) return readFileSync(whole, 'utf8').replace(/\r?\n$/, '');
+				// It is read again whenever it changes, so what is kept is its place.
+				const text = secretText(readFileSync(whole));
+				const problem = text === undefined ? 'is not UTF-8' : secretProblem(use, text);
+				if (problem !== undefined) fail(path, `the file ${only[1]} ${problem}`);
+				return { file: whole };
 			} catch (error) {
 				fail(path, `the file ${only[1]} cannot be read (${(error as NodeJS.ErrnoException).code})`);
 				return '';
@@ -230,6 +246,7 @@ function absolutePaths(config: Config, directory: string): Config {
 				name,
 				{
 					...upstream,
+					...(upstream.credentials === undefined ? {} : { credentials: credentialsAt(upstream.credentials, at) }),
 					...(upstream.tls?.trust_bundle === undefined
 						? {}
 						: { tls: { ...upstream.tls, trust_bundle: at(upstream.tls.trust_bundle) } }),
@@ -257,6 +274,28 @@ function absolutePaths(config: Config, directory: string): Config {
 					}),
 		},
 	};
+}
+
+type Credentials = NonNullable<Config['upstreams'][string]['credentials']>;
+
+/** A program that is named by a path, and not by its name alone, stands relative to the configuration too. */
+function credentialsAt(entries: Credentials, at: (path: string) => string): Credentials {
+	const secretAt = (secret: Secret): Secret => {
+		if (typeof secret === 'string') return secret;
+		if ('file' in secret) return { file: at(secret.file) };
+		const [program = '', ...rest] = secret.command;
+		return program.includes('/') ? { ...secret, command: [at(program), ...rest] } : secret;
+	};
+	return entries.map(({ username, password, header, bearer, basic, ...entry }) => ({
+		...entry,
+		...(username === undefined ? {} : { username: secretAt(username) }),
+		...(password === undefined ? {} : { password: secretAt(password) }),
+		...(header === undefined ? {} : { header: { ...header, value: secretAt(header.value) } }),
+		...(bearer === undefined ? {} : { bearer: secretAt(bearer) }),
+		...(basic === undefined
+			? {}
+			: { basic: { username: secretAt(basic.username), password: secretAt(basic.password) } }),
+	}));
 }
 
 function identityAt({ svid, trust_bundles: bundles, ...rest }: Config['identity'], at: (path: string) => string) {

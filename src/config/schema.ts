@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RECORD_TYPES } from '../model/record.ts';
+import { credential } from './credential.ts';
 import {
 	agentPattern,
 	duration,
@@ -7,7 +8,6 @@ import {
 	fileMode,
 	hostPort,
 	listenAddress,
-	secret,
 	size,
 	spiffeIdText,
 	trustDomain,
@@ -154,12 +154,6 @@ const tls = z.strictObject({
 	present_svid: z.boolean().default(false).describe("Show Sallyport's SVID as the client certificate."),
 });
 
-const credential = z.strictObject({
-	agents: agents.describe('For which agents; the first entry that matches is used.'),
-	username: secret.describe('User name at the upstream.'),
-	password: secret.describe('Password at the upstream.'),
-});
-
 const upstream = z.strictObject({
 	address: hostPort.describe('`HOST:PORT` that is dialled.'),
 	hosts: z
@@ -184,7 +178,17 @@ const upstream = z.strictObject({
 		)
 		.optional()
 		.describe('Effects of HTTP calls by method and path, first match wins.'),
-	credentials: z.array(credential).min(1).optional().describe('First match wins, no match denies. For `postgres`.'),
+	credentials: z
+		.array(credential)
+		.min(1)
+		.optional()
+		.describe(
+			'What Sallyport shows it in the place of agents: first match wins, no match denies. For `http` and `postgres`.',
+		),
+	forward_client_cert: z
+		.boolean()
+		.default(false)
+		.describe("Tell it the agent's id, and certificate if there is one, in `x-forwarded-client-cert`. For `http`."),
 	mode: z.enum(['enforce', 'observe']).optional().describe('Overrides `policy.mode`.'),
 });
 

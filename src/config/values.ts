@@ -93,6 +93,3 @@ export const agentPattern = z
 		/^spiffe:\/\/[a-z0-9._-]+(\/(\*|[A-Za-z0-9._-]+))*(\/\*\*)?$/,
 		'a pattern of SPIFFE IDs such as spiffe://example.org/agents/*',
 	);
-
-/** A string that must not be shown. It was replaced by its value before validation. */
-export const secret = z.string().min(1);

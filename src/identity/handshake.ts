@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto';
+import { hash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Identity, identity } from '../model/agent.ts';
 import { type Refused, refused } from '../model/cause.ts';
@@ -30,10 +30,11 @@ export class Handshakes {
 	identify(socket: TLSSocket, when: When): Identity | Refused {
 		const facts = this.#judge(socket, when);
 		if ('cause' in facts) return facts;
-		return identity(facts.spiffeId, 'mtls', { notAfter: facts.notAfter, serial: facts.serial });
+		const { notAfter, serial, fingerprint } = facts;
+		return identity(facts.spiffeId, 'mtls', { notAfter, serial, fingerprint });
 	}
 
-	#judge(socket: TLSSocket, when: When): SvidFacts | Refused {
+	#judge(socket: TLSSocket, when: When): (SvidFacts & { readonly fingerprint: string }) | Refused {
 		const chain = shownChain(socket);
 		const resumed = socket.isSessionReused();
 		const facts = judgeSvid(chain, this.#bundles, when, resumed ? [...this.#known.values()] : []);
@@ -41,7 +42,7 @@ export class Handshakes {
 		const verdict = opensslProblem(socket, when);
 		if (verdict !== undefined) return verdict;
 		for (const certificate of facts.intermediates) this.#remember(certificate);
-		return facts;
+		return { ...facts, fingerprint: hash('sha256', chain[0] ?? '') };
 	}
 
 	/** The one used last comes last; the one that was not used for longest goes first. */

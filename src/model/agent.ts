@@ -21,6 +21,8 @@ export interface Identity {
 	readonly notAfter?: number;
 	/** Serial of the leaf, upper-case hex; only for `mtls`. */
 	readonly serial?: string;
+	/** SHA-256 of the leaf's DER, lower-case hex; only for `mtls`. */
+	readonly fingerprint?: string;
 	/** The text of `input.agent`. */
 	readonly json: string;
 }
@@ -28,7 +30,7 @@ export interface Identity {
 export function identity(
 	agent: SpiffeId,
 	authentication: Authentication,
-	more: { notAfter?: number; serial?: string } = {},
+	more: { notAfter?: number; serial?: string; fingerprint?: string } = {},
 ): Identity {
 	const json = JSON.stringify({
 		id: agent.id,

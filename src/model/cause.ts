@@ -119,8 +119,8 @@ export const REFUSALS = {
 	),
 	no_credential: entry(
 		'denied',
-		'The upstream has credentials, but none for this agent.',
-		'Add an entry to `credentials` of the upstream.',
+		'The upstream has credentials, but none for this agent, or none that can be used now.',
+		'Add an entry to `credentials` of the upstream; `sallyport status` says what is wrong with those that there are.',
 	),
 	audit_unavailable: entry(
 		'unavailable',

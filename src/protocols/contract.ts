@@ -68,6 +68,8 @@ export interface SessionMachine {
 export interface Credential {
 	readonly username: string;
 	readonly password: string;
+	/** Its entry in the upstream's `credentials`, as records name it. */
+	readonly entry?: string;
 }
 
 /** What a machine gets to know about its door. */
@@ -78,8 +80,8 @@ export interface SessionSettings {
 	readonly authenticate: 'mtls' | 'token' | 'as';
 	/** Whether the upstream's side must be TLS. */
 	readonly upstreamTls: boolean;
-	/** First match of the upstream's `credentials`: `none` when it has no such list. */
-	credential(identity: Identity): Credential | 'none' | 'no_match';
+	/** First match of the upstream's `credentials`: `none` when it has no such list, `unavailable` while it has no valid value. */
+	credential(identity: Identity): Credential | 'none' | 'no_match' | 'unavailable';
 	/** Greatest number of bytes that a machine holds of one side. */
 	readonly maxBuffered: number;
 }

@@ -92,6 +92,8 @@ export function makeEntrance(
 		section: httpSections({ headers: new Set(config.audit.mask.headers), query: new Set(config.audit.mask.query) }),
 		observes: aimed => setup.observes(aimed?.name),
 		droppedTrailers: () => metrics.droppedTrailers.inc(),
+		credentials: aimed => setup.credentials.fields(aimed),
+		clientCert: who => setup.clientCerts.of(who),
 		listener: name,
 		door: listener.upstream,
 	});

@@ -1,5 +1,6 @@
 import { boundText } from '../config/listen.ts';
 import type { Config, ListenerConfig } from '../config/schema.ts';
+import type { CredentialSet } from '../identity/credentials/set.ts';
 import type { Cause } from '../model/cause.ts';
 import { type EntranceDeps, makeEntrance } from './entrance.ts';
 import { type Claim, claimSockets } from './listener/claim.ts';
@@ -38,10 +39,10 @@ export class SidecarProxy {
 		this.#deps = deps;
 	}
 
-	/** Puts a configuration into force. Rejects, and leaves everything as it was, when a socket or file is not to be had. */
-	async configure(config: Config): Promise<void> {
+	/** Puts a configuration into force, and closes its credentials with it. Rejects, and leaves everything as it was, when a socket or file is not to be had. */
+	async configure(config: Config, credentials: CredentialSet): Promise<void> {
 		const before = this.#setup;
-		const setup = new Setup(config, { ...this.#deps, own: { list: () => this.#ownSockets() } }, before);
+		const setup = new Setup(config, credentials, { ...this.#deps, own: { list: () => this.#ownSockets() } }, before);
 		const duties = new Map<ListenerConfig, Duty>();
 		let claim: Claim;
 		try {

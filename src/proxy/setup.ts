@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
 import { observes } from '../config/observe.ts';
 import type { Config, ListenerConfig } from '../config/schema.ts';
+import type { CredentialSet } from '../identity/credentials/set.ts';
 import { compileListenerRules } from '../identity/listener-rules.ts';
 import type { Identity } from '../model/agent.ts';
 import { type Cause, type Refused, refused } from '../model/cause.ts';
@@ -17,7 +18,8 @@ import type { Entrance } from './listener/listener.ts';
 import { knows } from './listener/recognition.ts';
 import { Tunnels } from './session/tunnel.ts';
 import type { OwnSockets } from './upstream/address.ts';
-import { credentialsOf } from './upstream/credentials.ts';
+import { ClientCerts } from './upstream/client-cert.ts';
+import { signInOf } from './upstream/credentials.ts';
 import { Dialler } from './upstream/dial.ts';
 import { UpstreamPool } from './upstream/pool.ts';
 import { Router, type Upstream } from './upstream/route.ts';
@@ -47,7 +49,7 @@ interface Post {
 	/** Of a door for a session protocol. */
 	readonly session: { readonly protocol: SessionProtocol; readonly shared: unknown } | undefined;
 	/** What an agent signs in with at the upstream of a door. */
-	readonly credential: ReturnType<typeof credentialsOf>;
+	readonly credential: ReturnType<typeof signInOf>;
 }
 
 /** What is made anew for each configuration, and lives until nothing of it is under way any more. */
@@ -59,12 +61,19 @@ export class Setup {
 	readonly pool: UpstreamPool;
 	readonly expiry: Expiry;
 	readonly tunnels: Tunnels;
+	readonly credentials: CredentialSet;
+	readonly clientCerts: ClientCerts;
 	/** By the name of the listener: those that have connections, and all while this configuration is in force. */
 	readonly entrances = new Map<string, Entrance>();
 	readonly #posts: ReadonlyMap<string, Post>;
 
 	/** Throws when a file is not to be had. `before` is the configuration in force. */
-	constructor(config: Config, { identity, metrics, own, clock }: SetupDeps, before: Setup | undefined) {
+	constructor(
+		config: Config,
+		credentials: CredentialSet,
+		{ identity, metrics, own, clock }: SetupDeps,
+		before: Setup | undefined,
+	) {
 		const { limits } = config;
 		const router = new Router(config);
 		const bundles = new Map<string, string>();
@@ -96,6 +105,8 @@ export class Setup {
 		this.expiry = new Expiry(limits.on_expiry, () => clock.now());
 		this.tunnels = new Tunnels({ session: limits.max_session_age, sessionIdle: limits.session_idle }, this.expiry);
 		const ownId = (): string => identity.ownId();
+		this.credentials = credentials;
+		this.clientCerts = new ClientCerts(ownId);
 		this.#posts = new Map(config.listeners.map(listener => [listener.name, this.#post(listener, ownId, before)]));
 	}
 
@@ -132,9 +143,10 @@ export class Setup {
 		if (target.protocol === 'tunnel')
 			return upstream === undefined ? this.router.leadsTo({ tunnel: target }) : undefined;
 		if (upstream === undefined || session === undefined) return undefined;
-		const credential = post.credential(identity);
-		if (credential === 'no_match') return undefined;
-		return `${credential === 'none' ? '' : credential.username} ${this.router.leadsTo({ door: upstream.name })}`;
+		const logins = this.credentials.logins(upstream.name);
+		const login = logins?.find(identity);
+		if (logins !== undefined && login === undefined) return undefined;
+		return `${login?.user() ?? ''} ${this.router.leadsTo({ door: upstream.name })}`;
 	}
 
 	#post(config: ListenerConfig, ownId: () => string, before: Setup | undefined): Post {
@@ -155,7 +167,7 @@ export class Setup {
 				protocol === undefined
 					? undefined
 					: { protocol, shared: earlier?.protocol === protocol ? earlier.shared : protocol.share() },
-			credential: upstream === undefined ? () => 'none' : credentialsOf(upstream.config),
+			credential: signInOf(upstream === undefined ? undefined : this.credentials.logins(upstream.name)),
 		};
 	}
 
@@ -163,5 +175,6 @@ export class Setup {
 	close(cause: Cause): void {
 		this.tunnels.end(cause);
 		this.pool.close();
+		this.credentials.close();
 	}
 }

@@ -79,6 +79,12 @@ export function createMetrics(version: string) {
 			help: 'Request trailers that were not forwarded.',
 			registers,
 		}),
+		credentialValid: new Gauge({
+			name: 'sallyport_credential_valid',
+			help: '1 while calls can be given the credential of the upstream; 0: they are refused.',
+			labelNames: ['upstream', 'credential'],
+			registers,
+		}),
 		svidNotAfter: new Gauge({
 			name: 'sallyport_svid_not_after_timestamp_seconds',
 			help: 'When the SVID in use expires.',

@@ -10,6 +10,25 @@ test('a good configuration: said so, status 0', async t => {
 	assert.deepEqual({ code, out, err }, { code: 0, out: `${file}: good\n`, err: '' });
 });
 
+test('what may not be meant is warned of, and the status is 0', async t => {
+	const upstream = 'address: crm.internal:80, protocol: http';
+	const entry = '{ agents: ["spiffe://example.org/**"], bearer: held }';
+	const text = `${GOOD}upstreams:\n  crm: { ${upstream}, credentials: [${entry}] }\n`;
+	const file = makeWorkspace(t).write('sallyport.yaml', text);
+	const { code, out, err } = await sallyport(['config', 'check', '--config', file]);
+	assert.deepEqual({ code, out }, { code: 0, out: `${file}: good\n` });
+	assert.match(err, /^warning: .*:12:\d+ {2}upstreams\.crm\.credentials: travel in the clear/);
+	const json = await sallyport(['config', 'check', '--config', file, '--json']);
+	assert.equal(json.code, 0);
+	const { ok, warnings } = JSON.parse(json.out) as { ok: boolean; warnings: { path: string }[] };
+	assert.equal(ok, true);
+	assert.deepEqual(
+		warnings.map(({ path }) => path),
+		['upstreams.crm.credentials'],
+	);
+	assert.doesNotMatch(out + err + json.out, /held/);
+});
+
 test('every problem with file, line, column and path, status 2', async t => {
 	const workspace = makeWorkspace(t);
 	workspace.write('sallyport.yaml', `${GOOD}polices: {}\nlog: { level: loud }\n`);

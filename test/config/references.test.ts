@@ -31,12 +31,17 @@ test('a variable that is not set is a problem where it stands, and its value is 
 	);
 });
 
-test('a file gives its text without the last line feed, relative to the configuration', t => {
+test('a file gives its text without the last line feed, relative to the configuration; a credential, its place', t => {
 	const workspace = makeWorkspace(t);
 	workspace.write('secrets/db', 'hunter2\n');
 	const loaded = loadConfig(workspace.write('sallyport.yaml', UPSTREAM('{ file: secrets/db }')), {});
 	assert.ok('config' in loaded);
-	assert.equal(loaded.config.upstreams.orders?.credentials?.[0]?.password, 'hunter2');
+	assert.deepEqual(loaded.config.upstreams.orders?.credentials?.[0]?.password, {
+		file: workspace.path('secrets/db'),
+	});
+	const domain = loadConfig(workspace.write('domain.yaml', GOOD.replace('example.org', '{ file: secrets/db }')), {});
+	assert.ok('config' in domain);
+	assert.equal(domain.config.identity.trust_domain, 'hunter2');
 	const missing = loadConfig(workspace.write('other.yaml', UPSTREAM('{ file: secrets/none }')), {});
 	assert.ok('problems' in missing);
 	assert.match(missing.problems[0]?.message ?? '', /^the file secrets\/none cannot be read \(ENOENT\)$/);

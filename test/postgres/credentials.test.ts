@@ -20,13 +20,14 @@ test('Sallyport logs in with its own credential, and the agent never has it', as
 	const passwords: Record<string, string> = { scram: PASSWORD, hashed: 'hashed-secret', clear: 'clear-secret' };
 	for (const upstreamTls of [true, false]) {
 		let username = 'scram';
+		let stranger: 'no_match' | 'unavailable' = 'no_match';
 		const door = await openDoor(t, {
 			protocol,
 			certificates: certs,
 			upstream: db.port,
 			upstreamTls,
 			credential: ({ agent }) =>
-				agent.path === '/agents/stranger' ? 'no_match' : { username, password: passwords[username] ?? 'wrong' },
+				agent.path === '/agents/stranger' ? stranger : { username, password: passwords[username] ?? 'wrong' },
 		});
 		const { certificate: cert, key } = certs.agent('researcher');
 		const options = { port: door.port, user: 'asked', database: 'postgres', ssl: { ca: certs.ca, cert, key } };
@@ -48,9 +49,14 @@ test('Sallyport logs in with its own credential, and the agent never has it', as
 		assert.equal(error.detail, 'the upstream refused the session with SQLSTATE 28P01');
 
 		const { certificate, key: strangerKey } = certs.agent('stranger');
-		const stranger = await pgError({ ...options, ssl: { ca: certs.ca, cert: certificate, key: strangerKey } });
-		assert.match(stranger.message, /no_credential/);
-		assert.equal(stranger.code, '28000');
+		const other = { ...options, ssl: { ca: certs.ca, cert: certificate, key: strangerKey } };
+		const unmatched = await pgError(other);
+		assert.match(unmatched.message, /no_credential/);
+		assert.equal(unmatched.code, '28000');
+		stranger = 'unavailable';
+		const unavailable = await pgError(other);
+		assert.equal(unavailable.code, '28000');
+		assert.equal(unavailable.detail, 'the credential for this upstream is not available now');
 
 		if (!upstreamTls) {
 			username = 'clear';

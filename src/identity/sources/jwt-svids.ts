@@ -21,7 +21,7 @@ const MAX_AUDIENCES = 256;
 /** For one fetch, milliseconds. */
 const PATIENCE = 5_000;
 /** What is shorter from its end is not handed out: it has to travel, and clocks differ. Milliseconds. */
-const SPARE = 10_000;
+export const JWT_SPARE = 10_000;
 /** After a failure nothing is asked for this long, milliseconds. */
 const PAUSE = 1_000;
 const MAX_TOKEN = 16 * 1024;
@@ -45,7 +45,7 @@ export class JwtSvids {
 	async get(audience: string): Promise<JwtSvid | Broken> {
 		const now = this.#deps.clock.now();
 		const kept = this.#kept.get(audience);
-		if (kept === undefined || kept.expires - SPARE <= now) return await this.#fetch(audience);
+		if (kept === undefined || kept.expires - JWT_SPARE <= now) return await this.#fetch(audience);
 		if (now >= kept.renew) void this.#fetch(audience);
 		return kept;
 	}
@@ -112,7 +112,7 @@ function check(
 		return { broken: 'the JWT-SVID is for another audience' };
 	if (typeof exp !== 'number' || !Number.isFinite(exp)) return { broken: 'the JWT-SVID has no expiration time' };
 	const expires = exp * 1000;
-	if (expires - SPARE <= wanted.now) return { broken: 'the JWT-SVID has expired, or is about to' };
+	if (expires - JWT_SPARE <= wanted.now) return { broken: 'the JWT-SVID has expired, or is about to' };
 	return { token, expires, renew: wanted.now + (expires - wanted.now) / 2 };
 }
 

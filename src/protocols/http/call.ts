@@ -38,7 +38,7 @@ function effectOfPath(method: string, path: string, rules: readonly EffectRule[]
 
 /**
  * The facts of one HTTP call. The digest covers method, authority, path, query and, where it was read whole, the
- * body: what makes it the same call when it is sent again.
+ * body: what makes it the same call when it is sent again. `credential` is the upstream's entry that is used.
  */
 export function httpCall(
 	method: string,
@@ -47,6 +47,7 @@ export function httpCall(
 	query: string | undefined,
 	effect: Effect,
 	body: Buffer | undefined,
+	credential?: string,
 ): CallFacts {
 	const head = `${method} ${authority} ${path}${query === undefined ? '' : `?${query}`}\n`;
 	return {
@@ -56,7 +57,7 @@ export function httpCall(
 		effect,
 		digest:
 			body === undefined ? hash('sha256', head) : hash('sha256', Buffer.concat([Buffer.from(head, 'latin1'), body])),
-		record: { method, path },
+		record: credential === undefined ? { method, path } : { method, path, credential },
 	};
 }
 

@@ -1,24 +1,7 @@
+import { alikeName, NOT_FORWARDED } from '../../formats/field-name.ts';
+
 /** Header fields: a flat list of names and values, in order, as they were sent. */
 export type RawHeaders = readonly string[];
-
-// RFC 9110 §7.6.1, with what proxies have taken to mean the same, what the forwarder writes itself (Host,
-// Content-Length), and what would let an agent pretend to be a proxy (x-forwarded-client-cert).
-const NOT_FORWARDED = new Set([
-	'connection',
-	'content-length',
-	'expect',
-	'host',
-	'http2-settings',
-	'keep-alive',
-	'proxy-authenticate',
-	'proxy-authorization',
-	'proxy-connection',
-	'te',
-	'trailer',
-	'transfer-encoding',
-	'upgrade',
-	'x-forwarded-client-cert',
-]);
 
 const NOT_ANSWERED = new Set([
 	'connection',
@@ -79,8 +62,7 @@ export function forwardedHeaders(raw: RawHeaders, host: string, connection: stri
 	const list = ['host', host];
 	for (let index = 0; index + 1 < raw.length; index += 2) {
 		const name = (raw[index] as string).toLowerCase();
-		// CGI and its heirs read `x_a` as `x-a`.
-		if (NOT_FORWARDED.has(name.includes('_') ? name.replaceAll('_', '-') : name) || also?.has(name)) continue;
+		if (NOT_FORWARDED.has(alikeName(name)) || also?.has(name)) continue;
 		list.push(name, raw[index + 1] as string);
 	}
 	return list;

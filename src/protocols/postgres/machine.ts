@@ -178,10 +178,18 @@ export class PostgresMachine implements SessionMachine {
 		if (startup === undefined) return this.#malformed('identified out of turn');
 		this.#phase = 'deciding';
 		const { database, user } = startup;
+		const credential = this.#identity === undefined ? 'none' : this.#settings.credential(this.#identity);
+		const entry = typeof credential === 'string' ? undefined : credential.entry;
 		return [
 			{
 				kind: 'decide',
-				call: { protocol: 'postgres', operation: 'connect', resource: database, effect: 'unknown', record: { user } },
+				call: {
+					protocol: 'postgres',
+					operation: 'connect',
+					resource: database,
+					effect: 'unknown',
+					record: entry === undefined ? { user } : { user, credential: entry },
+				},
 				sections: [sqlSection(database, user)],
 			},
 		];
@@ -196,7 +204,10 @@ export class PostgresMachine implements SessionMachine {
 		}
 		this.#permit = permit;
 		const credential = this.#settings.credential(identity);
-		if (credential === 'no_match') return this.#refuse({ cause: 'no_credential', decisionId: permit.decisionId });
+		if (credential === 'no_match' || credential === 'unavailable') {
+			const detail = credential === 'no_match' ? undefined : 'the credential for this upstream is not available now';
+			return this.#refuse({ cause: 'no_credential', detail, decisionId: permit.decisionId });
+		}
 		const tls = this.#settings.upstreamTls;
 		// On a token's door the agent's password is the token, so there is nothing of the agent's to relay.
 		if (credential !== 'none') this.#mode = { originate: new UpstreamAuth(credential, tls) };

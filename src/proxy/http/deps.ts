@@ -4,9 +4,10 @@ import type { RequestFacts } from '../../protocols/http/section.ts';
 import type { Calls } from '../call.ts';
 import type { UpstreamPool } from '../upstream/pool.ts';
 import type { Router, Upstream } from '../upstream/route.ts';
+import type { AdditionsDeps } from './additions.ts';
 
 /** What HTTP exchanges of every listener share. */
-export interface HttpDeps {
+export interface HttpDeps extends AdditionsDeps {
 	readonly calls: Calls;
 	readonly pool: UpstreamPool;
 	readonly router: Router;

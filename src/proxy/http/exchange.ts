@@ -10,6 +10,7 @@ import type { Body, RequestFacts } from '../../protocols/http/section.ts';
 import type { Call } from '../call.ts';
 import type { BodySource } from '../upstream/http-connection.ts';
 import { authorityText, type Route, type Scheme } from '../upstream/route.ts';
+import { type Additions, additionsOf, asItIs } from './additions.ts';
 import type { Answer } from './answer.ts';
 import { bodyForPolicy, collectBody, SMALL_BODY } from './body.ts';
 import type { HttpDeps } from './deps.ts';
@@ -37,6 +38,8 @@ export class Exchange {
 	readonly #answer: Answer;
 	readonly #head: Head;
 	readonly #route: Route;
+	/** What Sallyport adds to requests to this upstream. */
+	readonly #additions: Additions | undefined;
 	readonly #facts: {
 		readonly path: string;
 		readonly query: string | undefined;
@@ -88,6 +91,8 @@ export class Exchange {
 		const query = 'query' in head.target ? head.target.query : undefined;
 		const headers = forwardedHeaders(request.fields, authority, head.connection);
 		if (strip !== undefined) dropHeader(headers, strip);
+		this.#additions = additionsOf(deps, conn.identity, upstream, head.method);
+		this.#additions?.strip(headers);
 		this.#facts = { path, query, authority, headers };
 	}
 
@@ -97,6 +102,11 @@ export class Exchange {
 			if (!finished) this.abort('agent_aborted');
 			this.#finish();
 		});
+		const missing = this.#additions?.refused;
+		if (missing !== undefined) {
+			this.#decide(undefined, missing);
+			return;
+		}
 		const policy = this.#deps.calls.policyOf(this.#conn);
 		if (policy?.reads('request').has('http', 'query') && decodeQuery(this.#facts.query ?? '') === undefined) {
 			this.#decide(undefined, refused('undecodable', 'the query has an escape that is not UTF-8'));
@@ -170,7 +180,8 @@ export class Exchange {
 		const { target, upstream } = this.#route;
 		const facts: RequestFacts = { method, path, query, headers, body };
 		const effect = effectOf(method, path, upstream?.config.effects);
-		const call = httpCall(method, authority, path, query, effect, body === undefined ? undefined : this.#body);
+		const whole = body === undefined ? undefined : this.#body;
+		const call = httpCall(method, authority, path, query, effect, whole, this.#additions?.credential);
 		this.#deps.calls.decide(
 			{
 				conn: this.#conn,
@@ -209,12 +220,21 @@ export class Exchange {
 		const known = length ?? this.#body?.length;
 		if (known !== undefined && (known > 0 || method === 'POST' || method === 'PUT' || method === 'PATCH'))
 			headers.push('content-length', String(known));
+		const outgoing = this.#additions?.complete(headers) ?? asItIs(headers);
+		if ('cause' in outgoing) {
+			this.abort(outgoing.cause, outgoing.detail);
+			return;
+		}
+		const { secrets, revision } = outgoing;
+		const target = query === undefined ? path : `${path}?${query}`;
 		const forward = new Forward(
 			call.permit,
-			{ method, path: query === undefined ? path : `${path}?${query}`, headers, body, chunked: known === undefined },
+			{ method, path: target, headers: outgoing.headers, body, chunked: known === undefined },
 			this.#answer,
 			{
 				pool: this.#deps.pool,
+				revision,
+				secrets,
 				judge: this.#deps.calls.policyOf(this.#conn)?.defines('response')
 					? (status, answer, done) =>
 							call.judgeAnswer(

@@ -6,6 +6,7 @@ import { mayTrail, type RawHeaders } from '../../protocols/http/headers.ts';
 import type { AnswerTaker, OutgoingRequest } from '../upstream/http-connection.ts';
 import type { PooledConnection, UpstreamPool } from '../upstream/pool.ts';
 import type { Answer } from './answer.ts';
+import { fieldsWithoutEcho, withoutEcho } from './echo.ts';
 
 export interface ForwardEnd {
 	readonly cause: Cause;
@@ -21,6 +22,10 @@ export interface ForwardEnd {
 
 export interface ForwardDeps {
 	readonly pool: UpstreamPool;
+	/** Of the credential that the request carries. */
+	readonly revision: string;
+	/** Texts of it, which the head of the answer must not bring to the agent or a record. */
+	readonly secrets: readonly string[];
 	/** Judges the head of an answer before any of it is sent on; undefined where no policy has a `response` phase. */
 	readonly judge: ((status: number, headers: readonly string[], done: (refusal?: Refused) => void) => void) | undefined;
 	readonly done: (end: ForwardEnd) => void;
@@ -68,7 +73,7 @@ export class Forward implements AnswerTaker {
 
 	start(): void {
 		const { pool } = this.#deps;
-		const slot = pool.slotOf(this.#permit);
+		const slot = pool.slotOf(this.#permit, this.#deps.revision);
 		const idle = this.#attempts === 0 ? pool.takeIdle(slot) : undefined;
 		if (idle !== undefined) {
 			this.#dispatch(idle);
@@ -110,7 +115,8 @@ export class Forward implements AnswerTaker {
 	}
 
 	/** Early hints (RFC 8297): only their Link fields are of use to anybody. Where answers are judged nobody judged these. */
-	interim({ status, list }: AnswerHead): void {
+	interim(early: AnswerHead): void {
+		const { status, list } = withoutEcho(early, this.#deps.secrets);
 		if (this.#over || status !== 103 || this.#deps.judge !== undefined) return;
 		const links: string[] = [];
 		for (let index = 0; index + 1 < list.length; index += 2)
@@ -118,8 +124,9 @@ export class Forward implements AnswerTaker {
 		if (links.length > 0) this.#answer.interim(103, 'Early Hints', links);
 	}
 
-	head(head: AnswerHead): void {
+	head(received: AnswerHead): void {
 		if (this.#over) return;
+		const head = withoutEcho(received, this.#deps.secrets);
 		this.lastByte = performance.now();
 		this.waiting = false;
 		this.#status = head.status;
@@ -186,7 +193,7 @@ export class Forward implements AnswerTaker {
 		if (connection !== undefined) this.#deps.pool.release(connection);
 		// An answer without a body ends although it is paused; it waits for the verdict all the same.
 		if (this.#judging) this.#ending = () => this.#complete([]);
-		else this.#complete(trailers);
+		else this.#complete(fieldsWithoutEcho(trailers, this.#deps.secrets));
 	}
 
 	#complete(trailers: RawHeaders): void {

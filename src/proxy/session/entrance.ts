@@ -6,7 +6,7 @@ import { type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
 import type { SessionPermit } from '../../model/permit.ts';
 import type { RefusedConnection } from '../../model/record.ts';
-import type { Credential, SessionProtocol } from '../../protocols/contract.ts';
+import type { SessionProtocol } from '../../protocols/contract.ts';
 import type { Calls } from '../call.ts';
 import type { Connections } from '../listener/connection.ts';
 import type { Expiry } from '../listener/expiry.ts';
@@ -14,6 +14,7 @@ import { AgentHandshakes } from '../listener/handshake.ts';
 import type { Entrance } from '../listener/listener.ts';
 import { type Recognition, wayOf } from '../listener/recognition.ts';
 import { refusedConnection } from '../listener/refusal.ts';
+import type { SignIn } from '../upstream/credentials.ts';
 import type { Dialler } from '../upstream/dial.ts';
 import type { Upstream } from '../upstream/route.ts';
 import { SessionDoor } from './door.ts';
@@ -28,7 +29,7 @@ export interface SessionEntranceDeps {
 	/** The mode of the upstream by the configuration in force. */
 	observes(): boolean;
 	readonly maxBuffered: number;
-	credential(identity: Identity): Credential | 'none' | 'no_match';
+	credential(identity: Identity): SignIn;
 	mayUse(identity: Identity): Refused | undefined;
 	refusedConnection(record: RefusedConnection): void;
 	draining(): boolean;

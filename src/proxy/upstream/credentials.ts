@@ -1,14 +1,16 @@
-import type { UpstreamConfig } from '../../config/schema.ts';
-import { matchesAny } from '../../formats/spiffe-pattern.ts';
+import type { Entries, LoginEntry } from '../../identity/credentials/entries.ts';
 import type { Identity } from '../../model/agent.ts';
 import type { Credential } from '../../protocols/contract.ts';
 
-/** First match of an upstream's `credentials`: `none` when it has no such list, `no_match` denies. */
-export function credentialsOf(upstream: UpstreamConfig): (identity: Identity) => Credential | 'none' | 'no_match' {
-	const entries = upstream.credentials?.map(({ agents, username, password }) => ({
-		matches: matchesAny(agents),
-		credential: { username, password },
-	}));
+/** What an agent signs in with: `none` where the upstream has no list, `no_match` and `unavailable` deny. */
+export type SignIn = Credential | 'none' | 'no_match' | 'unavailable';
+
+export function signInOf(entries: Entries<LoginEntry> | undefined): (identity: Identity) => SignIn {
 	if (entries === undefined) return () => 'none';
-	return ({ agent }) => entries.find(({ matches }) => matches(agent.id))?.credential ?? 'no_match';
+	return identity => {
+		const entry = entries.find(identity);
+		if (entry === undefined) return 'no_match';
+		const login = entry.login();
+		return login === undefined ? 'unavailable' : { ...login, entry: entry.label };
+	};
 }

@@ -47,7 +47,7 @@ export class UpstreamPool {
 	readonly #deps: PoolDeps;
 	readonly #slots = new Map<string, Slot>();
 	/** The key that a connection's last call had: most go where the one before went. */
-	readonly #keys = new WeakMap<Conn, { readonly target: Target; readonly key: string }>();
+	readonly #keys = new WeakMap<Conn, { readonly target: Target; readonly revision: string; readonly key: string }>();
 	readonly #open = new Roster<PooledConnection>();
 	readonly #sweeper: NodeJS.Timeout;
 	/** Grows when trust bundle, SVID or configuration change: connections made before are not used again. */
@@ -64,12 +64,14 @@ export class UpstreamPool {
 		return this.#open.size;
 	}
 
-	slotOf({ target, conn }: CallPermit): Slot {
+	/** `revision` is that of the credential that the request carries: what an upstream ties to the connection ends with it. */
+	slotOf({ target, conn }: CallPermit, revision: string): Slot {
 		let known = this.#keys.get(conn);
-		if (known?.target !== target) {
+		if (known?.target !== target || known.revision !== revision) {
 			known = {
 				target,
-				key: `${conn.identity.agent.id} ${target.upstream ?? ''} ${target.host}:${target.port} ${target.tls ? (target.sni ?? '') : '-'}`,
+				revision,
+				key: `${conn.identity.agent.id} ${target.upstream ?? ''} ${target.host}:${target.port} ${target.tls ? (target.sni ?? '') : '-'} ${revision}`,
 			};
 			this.#keys.set(conn, known);
 		}

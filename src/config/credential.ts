@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import { agentPattern, duration } from './values.ts';
+
+/** What Sallyport shows upstreams in the place of agents: `upstreams.NAME.credentials`. */
+
+const argument = z.string().regex(/^[^\0]*$/, 'a text without NUL');
+
+const command = z.strictObject({
+	command: z
+		.array(argument)
+		.min(1)
+		.max(64)
+		.describe('Program and arguments, started without a shell; what it prints is the secret.'),
+	ttl: duration.default(300_000).describe('How long what it printed is good; it is run again after four fifths.'),
+	timeout: duration.default(10_000).describe('Time for one run.'),
+});
+
+const file = z.strictObject({ file: z.string().min(1).describe('File that holds it; watched.') });
+
+/** A string that must not be shown, or where it comes from. What came from the environment is a string by now. */
+const secret = z
+	.union(
+		[z.string().min(1), file, command],
+		'expected a string, { env: NAME }, { file: path } or { command: [program] }',
+	)
+	.meta({ id: 'secret', description: 'A string that is not shown, or where it comes from.' });
+
+export type Secret = z.output<typeof secret>;
+export type SecretCommand = z.output<typeof command>;
+
+export const credential = z.strictObject({
+	agents: z.array(agentPattern).min(1).describe('For which agents; the first entry that matches is used.'),
+	name: z
+		.string()
+		.regex(/^[a-z][a-z0-9_-]{0,62}$/, 'a name that begins with a lower-case letter')
+		.optional()
+		.describe('How records, `status` and metrics name the entry; its place in the list, from 0, when absent.'),
+	username: secret.optional().describe('For `postgres`: user name at the upstream.'),
+	password: secret.optional().describe('For `postgres`: password at the upstream.'),
+	header: z
+		.strictObject({
+			name: z.string().toLowerCase().describe('Name of the field.'),
+			value: secret.describe('Value of the field.'),
+		})
+		.optional()
+		.describe('For `http`: a header field of any name.'),
+	bearer: secret.optional().describe('For `http`: a token, sent as `Authorization: Bearer`.'),
+	basic: z
+		.strictObject({ username: secret.describe('User name.'), password: secret.describe('Password.') })
+		.optional()
+		.describe('For `http`: user name and password, sent as `Authorization: Basic`.'),
+	jwt_svid: z
+		.strictObject({ audience: z.string().min(1).max(1024).describe('Whom the JWT-SVID is for.') })
+		.optional()
+		.describe("For `http`: Sallyport's own JWT-SVID from the Workload API, sent as `Authorization: Bearer`."),
+});
+
+export type CredentialConfig = z.output<typeof credential>;
+
+/** Greatest secret, bytes. */
+export const MAX_SECRET = 16 * 1024;
+
+/** What a secret is used as, which says what may stand in it. */
+export type SecretUse = 'header' | 'bearer' | 'basic_username' | 'basic_password' | 'login';
+
+/** What is wrong with the text of a secret, without saying it; undefined when it can be used so. */
+export function secretProblem(use: SecretUse, text: string): string | undefined {
+	if (text === '') return 'is empty';
+	if (Buffer.byteLength(text) > MAX_SECRET) return 'is longer than 16 KiB';
+	switch (use) {
+		case 'header':
+			// RFC 9110 §5.5: visible characters, with spaces between them; obs-text goes out as latin1.
+			return /^[\x21-\x7e\xa1-\xff]([\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa1-\xff])?$/.test(text)
+				? undefined
+				: 'holds what no header field can: line breaks, other control characters, characters beyond latin1, or spaces at an end';
+		case 'bearer':
+			return /^[\x21-\x7e]+$/.test(text)
+				? undefined
+				: 'holds what no bearer token can: spaces, line breaks, or beyond ASCII';
+		case 'basic_username':
+			// RFC 7617 §2: what follows the first colon is the password.
+			if (text.includes(':')) return 'holds a colon, which no user name of basic authentication can';
+			return hasControl(text) ? 'holds control characters' : undefined;
+		case 'basic_password':
+			return hasControl(text) ? 'holds control characters' : undefined;
+		case 'login':
+			return text.includes('\0') ? 'holds a NUL' : undefined;
+	}
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
+const hasControl = (text: string): boolean => /[\x00-\x1f\x7f-\x9f]/.test(text);
+
+/** Bytes as the text of a secret: UTF-8, without the last line break. Undefined when they are not UTF-8. */
+export function secretText(bytes: Uint8Array): string | undefined {
+	try {
+		return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes).replace(/\r?\n$/, '');
+	} catch {
+		return undefined;
+	}
+}
+
+const USES: ReadonlyMap<string, SecretUse> = new Map([
+	['username', 'login'],
+	['password', 'login'],
+	['header.value', 'header'],
+	['bearer', 'bearer'],
+	['basic.username', 'basic_username'],
+	['basic.password', 'basic_password'],
+]);
+
+/** What a string at this place of the configuration is used as; undefined where it is no secret of an upstream's. */
+export const useAt = (path: readonly (string | number)[]): SecretUse | undefined =>
+	path[0] === 'upstreams' && path[2] === 'credentials' ? USES.get(path.slice(4).join('.')) : undefined;
+
+/** The secrets of an entry, each with its place in it. */
+export function secretsOf(
+	entry: CredentialConfig,
+): readonly { readonly at: readonly string[]; readonly secret: Secret }[] {
+	const { username, password, header, bearer, basic } = entry;
+	const all: readonly (readonly [readonly string[], Secret | undefined])[] = [
+		[['username'], username],
+		[['password'], password],
+		[['header', 'value'], header?.value],
+		[['bearer'], bearer],
+		[['basic', 'username'], basic?.username],
+		[['basic', 'password'], basic?.password],
+	];
+	return all.flatMap(([at, secret]) => (secret === undefined ? [] : [{ at, secret }]));
+}
