@@ -12,8 +12,8 @@ FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /tree /opt/sallyport
 COPY --from=build --chown=65532:65532 /state/lib /var/lib/sallyport
 COPY --from=build --chown=65532:65532 /state/run /run/sallyport
-# The young generation as in bin/sallyport.
-ENV PATH=/opt/sallyport/bin NODE_ENV=production NODE_OPTIONS="--max-semi-space-size=4 --expose-gc"
+# As in bin/sallyport.
+ENV PATH=/opt/sallyport/bin NODE_ENV=production UV_THREADPOOL_SIZE=8 NODE_OPTIONS="--max-semi-space-size=4 --expose-gc"
 USER 65532:65532
 WORKDIR /etc/sallyport
 # The only places that are written to; the root file system can be read-only (docker run --read-only).

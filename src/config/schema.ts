@@ -326,6 +326,12 @@ const limits = z.strictObject({
 	session_idle: duration.default(0).describe('Time without a byte of a session or tunnel; 0 is none.'),
 	keep_alive: duration.default(60_000).describe("How long an agent's idle connection stays open."),
 	upstream_keep_alive: duration.default(30_000).describe('How long an idle upstream connection is kept.'),
+	upstream_connections_per_agent: z
+		.number()
+		.int()
+		.positive()
+		.default(512)
+		.describe('Open connections of one agent to upstreams past which none is kept idle.'),
 	upstream_idle: z.number().int().nonnegative().default(64).describe('Idle connections kept per agent and upstream.'),
 });
 

@@ -2,8 +2,11 @@
 
 export const isFieldName = (name: string): boolean => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}$/.test(name);
 
-/** A lower-case name as CGI and its heirs may read it: they take `x_a` for `x-a`. */
-export const alikeName = (lower: string): string => (lower.includes('_') ? lower.replaceAll('_', '-') : lower);
+/** A lower-case name as CGI and its heirs may read it: they take `x_a` for `x-a`, and some `x.a` too. */
+export const alikeName = (lower: string): string => (ODD.test(lower) ? lower.replace(EVERY_ODD, '-') : lower);
+
+const ODD = /[^a-z0-9-]/;
+const EVERY_ODD = /[^a-z0-9-]/g;
 
 /**
  * Fields of an agent's request that go no further, lower case: RFC 9110 §7.6.1, with what proxies have taken to mean the

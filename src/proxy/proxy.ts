@@ -9,6 +9,7 @@ import type { Duty, Entrance, Listener } from './listener/listener.ts';
 import { refusedConnection } from './listener/refusal.ts';
 import { type ProxyIdentity, Setup } from './setup.ts';
 import type { Checked } from './upstream/address.ts';
+import { Lookups, resolveBySystem } from './upstream/lookup.ts';
 
 /** What the proxy is given by app.ts. */
 export interface ProxyDeps extends Omit<EntranceDeps, 'current' | 'draining'> {
@@ -30,6 +31,7 @@ export class SidecarProxy {
 	readonly #connections = new Map<string, Connections>();
 	/** The configuration in force, and those before that have connections. */
 	readonly #setups = new Set<Setup>();
+	readonly #lookups = new Lookups(resolveBySystem, Number(process.env['UV_THREADPOOL_SIZE']) || 4);
 	#listeners: ReadonlyMap<string, Listener> = new Map();
 	#setup: Setup | undefined;
 	#conns = 0;
@@ -42,7 +44,12 @@ export class SidecarProxy {
 	/** Puts a configuration into force, and closes its credentials with it. Rejects, and leaves everything as it was, when a socket or file is not to be had. */
 	async configure(config: Config, credentials: CredentialSet): Promise<void> {
 		const before = this.#setup;
-		const setup = new Setup(config, credentials, { ...this.#deps, own: { list: () => this.#ownSockets() } }, before);
+		const setup = new Setup(
+			config,
+			credentials,
+			{ ...this.#deps, own: { list: () => this.#ownSockets() }, lookups: this.#lookups },
+			before,
+		);
 		const duties = new Map<ListenerConfig, Duty>();
 		let claim: Claim;
 		try {

@@ -21,6 +21,7 @@ import type { OwnSockets } from './upstream/address.ts';
 import { ClientCerts } from './upstream/client-cert.ts';
 import { signInOf } from './upstream/credentials.ts';
 import { Dialler } from './upstream/dial.ts';
+import type { Lookups } from './upstream/lookup.ts';
 import { UpstreamPool } from './upstream/pool.ts';
 import { Router, type Upstream } from './upstream/route.ts';
 import { UpstreamContexts } from './upstream/tls.ts';
@@ -37,6 +38,8 @@ export interface SetupDeps {
 	readonly identity: ProxyIdentity;
 	readonly metrics: Metrics;
 	readonly own: OwnSockets;
+	/** One for all configurations: they share the threads. */
+	readonly lookups: Lookups;
 	readonly clock: Clock;
 }
 
@@ -71,7 +74,7 @@ export class Setup {
 	constructor(
 		config: Config,
 		credentials: CredentialSet,
-		{ identity, metrics, own, clock }: SetupDeps,
+		{ identity, metrics, own, lookups, clock }: SetupDeps,
 		before: Setup | undefined,
 	) {
 		const { limits } = config;
@@ -91,6 +94,7 @@ export class Setup {
 		this.contexts = contexts;
 		this.dialler = new Dialler({
 			own,
+			lookups,
 			limit: limits.dial,
 			addressOf: name => router.upstream(name)?.config.address,
 			tlsOf: permit => contexts.of(permit.target),
@@ -98,6 +102,7 @@ export class Setup {
 		this.pool = new UpstreamPool({
 			dialler: this.dialler,
 			maxIdle: limits.upstream_idle,
+			maxPerAgent: limits.upstream_connections_per_agent,
 			keepAlive: limits.upstream_keep_alive,
 			maxHeader: limits.header_bytes,
 			count: by => (by === 1 ? metrics.upstreamConnections.inc() : metrics.upstreamConnections.dec()),

@@ -23,6 +23,16 @@ test('a head that two parsers could read differently is refused, recorded, and g
 		undecodable('the same Host twice', get(`Host: ${host}\r\nHost: ${host}`), /more than one Host/),
 		undecodable('a Host that differs', get('Host: evil.test'), /Host differs from the absolute form/),
 		undecodable('a Host with another port', get('Host: tool.test:1'), /Host differs/),
+		undecodable(
+			'a Content-Type that Connection nominates',
+			post('Content-Type: application/json\r\nContent-Length: 2\r\nConnection: x, Content-Type', '{}'),
+			/Connection that nominates/,
+		),
+		undecodable(
+			'an override in another spelling',
+			post('X.HTTP.Method.Override: DELETE\r\nContent-Length: 2', '{}'),
+			/another method/,
+		),
 		undecodable('a Host with userinfo', get(`Host: a@${host}`), /userinfo/),
 		undecodable('a Host list', get(`Host: ${host}, evil.test`), /Host/),
 		undecodable('an empty Host', get('Host:'), /the host is missing/),

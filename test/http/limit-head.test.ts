@@ -25,6 +25,12 @@ test('a head that does not arrive in time is answered with 408, recorded, and it
 	// Who connects and says nothing is let go without a word.
 	const silent = await stage.wire();
 	assert.equal(await silent.closed(), '');
+	// Nor does who sends nothing but empty lines.
+	const empty = await stage.wire();
+	const lines = setInterval(() => empty.send('\r\n'), 100);
+	t.after(() => clearInterval(lines));
+	assert.equal(await empty.closed(), '');
+	clearInterval(lines);
 	assert.equal(stage.tool.seen.length, 1);
 	await stage.good('all of them');
 	await stage.quiet();

@@ -23,8 +23,9 @@ export class BodyReader {
 	/** Bytes of the body, or of the chunk, that are still to come. */
 	#left: number;
 	#state: State;
-	/** A line that has not come whole. */
+	/** A line that has not come whole, and the trailer lines before it. */
 	#line = '';
+	#above = '';
 	#trailers: RawHeaders = [];
 
 	/** `maxTrailers`: longest trailer section, bytes. */
@@ -50,10 +51,21 @@ export class BodyReader {
 		return this.#trailers;
 	}
 
-	/** Hands each part of the body in `bytes` to `data`; returns how many bytes were the body's, or what is wrong with them. */
+	/**
+	 * Hands what is the body's in `bytes` to `data`, in one piece however it was chunked; returns how many bytes were the
+	 * body's, or what is wrong with them.
+	 */
 	take(bytes: Buffer, data: (part: Buffer) => void): number | Unreadable {
+		const parts: Buffer[] = [];
+		const taken = this.#take(bytes, parts);
+		const [first] = parts;
+		if (first !== undefined) data(parts.length === 1 ? first : Buffer.concat(parts));
+		return taken;
+	}
+
+	#take(bytes: Buffer, parts: Buffer[]): number | Unreadable {
 		if (this.#kind === 'close') {
-			if (bytes.length > 0) data(bytes);
+			if (bytes.length > 0) parts.push(bytes);
 			return bytes.length;
 		}
 		let at = 0;
@@ -62,14 +74,14 @@ export class BodyReader {
 				const end = Math.min(bytes.length, at + this.#left);
 				this.#left -= end - at;
 				if (this.#left === 0) this.#state = this.#kind === 'length' ? 'over' : 'data_end';
-				data(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end));
+				parts.push(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end));
 				at = end;
 				continue;
 			}
 			const end = bytes.indexOf(10, at);
 			const trailing = this.#state === 'trailers';
 			const to = end < 0 ? bytes.length : end + 1;
-			if (this.#line.length + to - at > (trailing ? this.#maxTrailers : MAX_LINE))
+			if (this.#above.length + this.#line.length + to - at > (trailing ? this.#maxTrailers : MAX_LINE))
 				return trailing ? { tooLong: true } : { unreadable: 'the size of a chunk is no number' };
 			this.#line += bytes.toString('latin1', at, to);
 			at = to;
@@ -96,9 +108,11 @@ export class BodyReader {
 				break;
 			}
 			case 'trailers': {
-				// All of them are kept in the line until the empty one.
-				if (line !== '\r\n' && !line.endsWith('\r\n\r\n')) return undefined;
-				const trailers = line === '\r\n' ? [] : parseFields(line.slice(0, -4));
+				if (line !== '\r\n') {
+					this.#above += line;
+					break;
+				}
+				const trailers = this.#above === '' ? [] : parseFields(this.#above.slice(0, -2));
 				if (trailers === undefined) return 'a trailer field is malformed';
 				this.#trailers = trailers;
 				this.#state = 'over';

@@ -1,3 +1,4 @@
+import { alikeName } from '../../formats/field-name.ts';
 import {
 	type Authority,
 	parseAuthority,
@@ -21,8 +22,8 @@ export interface Head {
 	readonly proxyAuthorization: string | undefined;
 }
 
-// With these a server may act on something else than was judged. CGI and its heirs read `x_a` as `x-a`.
-const OVERRIDES = new Set([
+// With these a server may act on something else than was judged.
+const OVERRIDES: ReadonlySet<string> = new Set([
 	'x-http-method-override',
 	'x-http-method',
 	'x-method-override',
@@ -59,8 +60,7 @@ export function readHead(method: string, url: string, version: string, raw: RawH
 		const name = raw[index] as string;
 		const value = raw[index + 1] as string;
 		const lower = name.toLowerCase();
-		if (OVERRIDES.has(lower.includes('_') ? lower.replaceAll('_', '-') : lower))
-			return broken('a field by which some servers act on another method or path');
+		if (OVERRIDES.has(alikeName(lower))) return broken('a field by which some servers act on another method or path');
 		switch (lower) {
 			case 'host':
 				if (host !== undefined) return broken('more than one Host');
@@ -105,6 +105,9 @@ export function readHead(method: string, url: string, version: string, raw: RawH
 	if (length !== undefined && !/^\d{1,15}$/.test(length)) return broken('the Content-Length is not a number');
 	if (expect !== undefined && expect.toLowerCase() !== '100-continue')
 		return broken('an Expect other than 100-continue');
+	// What the body is would be taken off on the way, and policy judge it as something else than the upstream.
+	if (connection !== undefined && /(?:^|,)[\t ]*content-/i.test(connection))
+		return broken('a Connection that nominates a field of the content');
 	const target = parseRequestTarget(method, url);
 	if ('broken' in target) return broken(target.broken);
 	const named =

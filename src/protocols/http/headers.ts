@@ -8,6 +8,8 @@ const NOT_ANSWERED = new Set([
 	'keep-alive',
 	'proxy-authenticate',
 	'proxy-connection',
+	// Sallyport's own; an upstream could make a refusal look like one of Sallyport's.
+	'sallyport-decision-id',
 	'trailer',
 	'transfer-encoding',
 	'upgrade',

@@ -23,6 +23,8 @@ import { UpstreamAuth } from './upstream-auth.ts';
 
 /** A token is 43 characters; a password message has no need to be longer than this. */
 const MAX_PASSWORD = 1024;
+/** How long an expired session may look busy between two transactions, milliseconds. */
+const GRACE = 30_000;
 const EMPTY: Buffer = Buffer.alloc(0);
 const NONE: readonly SessionStep[] = [];
 
@@ -46,6 +48,11 @@ export class PostgresMachine implements SessionMachine {
 	readonly #fromUpstream = new Frames('Z');
 	/** The agent's identity has expired: it ends between two transactions. */
 	#leaving = false;
+	/** Until when it is believed that each of the agent's messages is answered; milliseconds, monotonic. */
+	#graceEnds: number | undefined;
+	#graceOver = false;
+	/** Whether the agent has sent anything since the upstream did. */
+	#asked = false;
 
 	constructor(settings: SessionSettings, keys: CancelKeys) {
 		this.#settings = settings;
@@ -83,6 +90,8 @@ export class PostgresMachine implements SessionMachine {
 			case 'expired':
 				this.#leaving = true;
 				return this.#leaveIfIdle();
+			case 'tick':
+				return this.#leaving ? this.#waited(event.now) : NONE;
 			default:
 				return NONE;
 		}
@@ -91,6 +100,7 @@ export class PostgresMachine implements SessionMachine {
 	#agentBytes(data: Buffer): readonly SessionStep[] {
 		if (this.#phase === 'open' && this.#permit !== undefined) {
 			this.#fromAgent.note(data);
+			this.#asked = true;
 			return [{ kind: 'toUpstream', permit: this.#permit, data }];
 		}
 		if (this.#mode === 'cancel') return NONE;
@@ -234,6 +244,7 @@ export class PostgresMachine implements SessionMachine {
 	#upstreamBytes(data: Buffer): readonly SessionStep[] {
 		if (this.#phase === 'open') {
 			this.#fromUpstream.note(data);
+			this.#asked = false;
 			const step: SessionStep = { kind: 'toAgent', data };
 			return this.#leaving ? [step, ...this.#leaveIfIdle()] : [step];
 		}
@@ -310,15 +321,25 @@ export class PostgresMachine implements SessionMachine {
 		return this.#refuse({ cause, decisionId, code: '57P01' });
 	}
 
-	/** Ends it if no statement and no transaction is under way. */
+	/**
+	 * Ends it if no statement and no transaction is under way. A message that has not come whole to the upstream is not
+	 * under way there. During COPY a server answers no Sync, so an agent can make believe that it waits for one more
+	 * answer: that is believed for a while.
+	 */
 	#leaveIfIdle(): readonly SessionStep[] {
 		const idle =
 			this.#phase === 'open' &&
-			this.#fromAgent.between &&
 			this.#fromUpstream.behind('Z') &&
 			this.#fromUpstream.lastByte === 'I' &&
-			this.#fromUpstream.count >= this.#fromAgent.count;
+			(this.#fromUpstream.count >= this.#fromAgent.count || (this.#graceOver && !this.#asked));
 		return idle ? this.#ended('session_expired') : NONE;
+	}
+
+	#waited(now: number): readonly SessionStep[] {
+		this.#graceEnds ??= now + GRACE;
+		if (now < this.#graceEnds) return NONE;
+		this.#graceOver = true;
+		return this.#leaveIfIdle();
 	}
 
 	#malformed(detail: string, name?: string): readonly SessionStep[] {

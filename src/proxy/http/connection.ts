@@ -97,7 +97,8 @@ export class AgentConnection {
 				const begun = this.#reader.begun;
 				const raw = this.#reader.push(left);
 				if (raw === undefined) {
-					if (!begun) this.#since = performance.now();
+					// Empty lines begin nothing, or they would keep a connection for ever.
+					if (!begun && this.#reader.begun) this.#since = performance.now();
 					break;
 				}
 				if (!('fields' in raw)) {
@@ -115,8 +116,8 @@ export class AgentConnection {
 			}
 			const taken = request.body.take(left, part => request.deliver(part));
 			if (typeof taken === 'object') {
-				request.abort();
 				this.#handler.broken(unreadable(taken, 'the body'));
+				request.abort();
 				break;
 			}
 			left = left.subarray(taken);

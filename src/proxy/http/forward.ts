@@ -150,7 +150,8 @@ export class Forward implements AnswerTaker {
 				return;
 			}
 			this.#sendHead();
-			connection?.resume();
+			// One that was given back meanwhile is another call's.
+			if (this.#connection === connection) connection?.resume();
 			this.#ending?.();
 		});
 	}
@@ -170,6 +171,10 @@ export class Forward implements AnswerTaker {
 
 	data(part: Buffer): void {
 		if (this.#over) return;
+		if (this.#judging) {
+			this.abort('unknown', 'internal: an answer went on before its verdict');
+			return;
+		}
 		this.#received += part.length;
 		this.lastByte = performance.now();
 		if (this.#length !== undefined && this.#received === this.#length) {

@@ -1,5 +1,4 @@
 import type { LookupAddress } from 'node:dns';
-import { lookup } from 'node:dns/promises';
 import { networkInterfaces } from 'node:os';
 import { forbiddenAddress } from '../../formats/ip-range.ts';
 import { type Refused, refused } from '../../model/cause.ts';
@@ -28,10 +27,11 @@ export async function resolveTarget(
 	target: Target,
 	dialled: { readonly host: string; readonly port: number },
 	own: OwnSockets,
+	look: (host: string) => Promise<LookupAddress[]>,
 ): Promise<readonly Checked[] | Refused> {
 	let found: LookupAddress[];
 	try {
-		found = await lookup(dialled.host, { all: true, order: 'verbatim' });
+		found = await look(dialled.host);
 	} catch (error) {
 		return refused(
 			'name_unresolved',

@@ -5,6 +5,7 @@ import { type Refused, refused } from '../../model/cause.ts';
 import type { AnyPermit } from '../../model/permit.ts';
 import { isPermit } from '../../policy/permit.ts';
 import { type Checked, type OwnSockets, resolveTarget } from './address.ts';
+import type { Lookups } from './lookup.ts';
 
 export interface Dialled {
 	readonly socket: Socket;
@@ -19,6 +20,7 @@ export interface UpstreamTls {
 
 export interface DialDeps {
 	readonly own: OwnSockets;
+	readonly lookups: Lookups;
 	/** Milliseconds for look-up, connection and TLS together, whatever comes between them. */
 	readonly limit: number;
 	/** Address that is dialled for a declared upstream; undefined for others. */
@@ -74,7 +76,14 @@ export class Dialler {
 			attempt.finish(refused('upstream_unreachable', `the upstream ${target.upstream} is not declared any more`));
 			return;
 		}
-		const checked = await resolveTarget(target, place, this.#deps.own);
+		const checked = await resolveTarget(target, place, this.#deps.own, host =>
+			this.#deps.lookups.find({
+				host,
+				agent: permit.conn.identity.agent.id,
+				declared: target.upstream !== undefined,
+				wanted: () => !attempt.over,
+			}),
+		);
 		if ('cause' in checked) {
 			attempt.finish(checked);
 			return;

@@ -70,6 +70,8 @@ export class UpstreamConnection {
 	/** What came while nobody takes it. */
 	#held: Buffer | undefined;
 	#error: string | undefined;
+	/** The connection ended while nobody took what had come. */
+	#late: (() => void) | undefined;
 
 	constructor(socket: Socket, maxHeader: number) {
 		this.#socket = socket;
@@ -80,8 +82,8 @@ export class UpstreamConnection {
 		socket.on('error', (error: NodeJS.ErrnoException) => {
 			this.#error = error.code ?? '';
 		});
-		socket.once('end', () => this.#ended());
-		socket.once('close', () => this.#closed());
+		socket.once('end', () => this.#whenTaken(() => this.#ended()));
+		socket.once('close', () => this.#whenTaken(() => this.#closed()));
 	}
 
 	/** Whether another request can be sent on it. */
@@ -137,7 +139,19 @@ export class UpstreamConnection {
 		const held = this.#held;
 		this.#held = undefined;
 		if (held !== undefined) this.#take(held);
-		if (!this.#paused) this.#socket.resume();
+		if (this.#paused) return;
+		const late = this.#late;
+		this.#late = undefined;
+		late?.();
+		this.#socket.resume();
+	}
+
+	/** The end of the connection comes behind all that came on it. */
+	#whenTaken(act: () => void): void {
+		if (this.#paused && this.#taker !== undefined) {
+			this.#reusable = false;
+			this.#late ??= act;
+		} else act();
 	}
 
 	/** Closes it; whoever took the answer hears nothing more. */

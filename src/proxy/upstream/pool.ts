@@ -11,6 +11,8 @@ export interface PoolDeps {
 	readonly dialler: Dialler;
 	/** Idle connections kept per agent and upstream. */
 	readonly maxIdle: number;
+	/** Open connections of one agent, to all its targets together, past which none is kept idle. */
+	readonly maxPerAgent: number;
 	/** Milliseconds that an idle connection is kept. */
 	readonly keepAlive: number;
 	/** Greatest head of an answer, bytes. */
@@ -48,6 +50,8 @@ export class UpstreamPool {
 	readonly #slots = new Map<string, Slot>();
 	/** The key that a connection's last call had: most go where the one before went. */
 	readonly #keys = new WeakMap<Conn, { readonly target: Target; readonly revision: string; readonly key: string }>();
+	/** How many are open, by agent. */
+	readonly #perAgent = new Map<string, number>();
 	readonly #open = new Roster<PooledConnection>();
 	readonly #sweeper: NodeJS.Timeout;
 	/** Grows when trust bundle, SVID or configuration change: connections made before are not used again. */
@@ -95,6 +99,7 @@ export class UpstreamPool {
 			const connection = new PooledConnection(socket, this.#deps.maxHeader, slot, generation);
 			socket.once('close', () => this.#forget(connection));
 			this.#open.add(connection);
+			this.#perAgent.set(slot.agent, (this.#perAgent.get(slot.agent) ?? 0) + 1);
 			this.#deps.count(1);
 			done(connection);
 		};
@@ -131,7 +136,9 @@ export class UpstreamPool {
 	release(connection: PooledConnection): void {
 		const { slot } = connection;
 		const kept = this.#slots.get(slot.key) ?? slot;
-		if (!connection.usable || connection.generation !== this.#generation || kept.idle.length >= this.#deps.maxIdle) {
+		const tooMany =
+			kept.idle.length >= this.#deps.maxIdle || (this.#perAgent.get(slot.agent) ?? 0) > this.#deps.maxPerAgent;
+		if (!connection.usable || connection.generation !== this.#generation || tooMany) {
 			connection.destroy();
 			return;
 		}
@@ -170,6 +177,10 @@ export class UpstreamPool {
 	#forget(connection: PooledConnection): void {
 		if (!this.#open.delete(connection)) return;
 		this.#deps.count(-1);
+		const { agent } = connection.slot;
+		const left = (this.#perAgent.get(agent) ?? 1) - 1;
+		if (left > 0) this.#perAgent.set(agent, left);
+		else this.#perAgent.delete(agent);
 		const slot = this.#slots.get(connection.slot.key);
 		if (slot === undefined) return;
 		const place = slot.idle.indexOf(connection);
