@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { isMap, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import { isMap, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLMap, type YAMLSeq } from 'yaml';
 import type { z } from 'zod';
 import { check } from './check.ts';
 import { freeze, type Loaded, type Problem } from './loaded.ts';
 import { decimalModes } from './octal.ts';
 import { type Config, schema } from './schema.ts';
+import type { WayConfig } from './ways.ts';
 
 type Path = readonly (string | number)[];
 
@@ -66,8 +67,7 @@ export function parseConfig(
 		let node: unknown = document.contents;
 		let offset = 0;
 		for (const part of path) {
-			const next: Node | null | undefined =
-				isMap(node) || isSeq(node) ? (node.get(part, true) as Node | undefined) : undefined;
+			const next = isMap(node) || isSeq(node) ? childOf(node, part) : undefined;
 			if (next?.range === undefined || next.range === null) break;
 			offset = next.range[0];
 			node = next;
@@ -104,6 +104,11 @@ export function parseConfig(
 	if (found.length > 0) return { file, problems: found };
 	return { file, directory, config: freeze(config) };
 }
+
+/** A key that is written as a number, such as a user id, is one in the document and a string in the configuration. */
+const childOf = (node: YAMLMap | YAMLSeq, part: string | number): Node | null | undefined =>
+	(node.get(part, true) ??
+		(isMap(node) && /^\d{1,15}$/.test(String(part)) ? node.get(Number(part), true) : undefined)) as Node | undefined;
 
 const pathText = (path: Path): string =>
 	path.reduce<string>(
@@ -220,10 +225,9 @@ function absolutePaths(config: Config, directory: string): Config {
 		listeners: config.listeners.map(listener => ({
 			...listener,
 			address: socket(listener.address),
-			authenticate:
-				typeof listener.authenticate === 'object' && 'token' in listener.authenticate
-					? { token: { ...listener.authenticate.token, directory: at(listener.authenticate.token.directory) } }
-					: listener.authenticate,
+			authenticate: Array.isArray(listener.authenticate)
+				? listener.authenticate.map(way => wayAt(way, at))
+				: wayAt(listener.authenticate, at),
 		})),
 		upstreams: Object.fromEntries(
 			Object.entries(config.upstreams).map(([name, upstream]) => [
@@ -258,6 +262,9 @@ function absolutePaths(config: Config, directory: string): Config {
 		},
 	};
 }
+
+const wayAt = (way: WayConfig, at: (path: string) => string): WayConfig =>
+	way !== 'mtls' && 'token' in way ? { token: { ...way.token, directory: at(way.token.directory) } } : way;
 
 function identityAt({ svid, trust_bundles: bundles, ...rest }: Config['identity'], at: (path: string) => string) {
 	const { files } = svid;

@@ -11,7 +11,7 @@ export interface SpiffeId {
 }
 
 /** How the caller proved who it is. */
-export type Authentication = 'mtls' | 'token' | 'as';
+export type Authentication = 'mtls' | 'token' | 'as' | 'unix' | 'jwt_svid';
 
 /** Who calls, once it is known. Made once per connection (per token), so its JSON is made once too. */
 export interface Identity {
@@ -21,6 +21,8 @@ export interface Identity {
 	readonly notAfter?: number;
 	/** Serial of the leaf, upper-case hex; only for `mtls`. */
 	readonly serial?: string;
+	/** The kernel's user; only for `unix`. */
+	readonly user?: number;
 	/** The text of `input.agent`. */
 	readonly json: string;
 }
@@ -28,7 +30,7 @@ export interface Identity {
 export function identity(
 	agent: SpiffeId,
 	authentication: Authentication,
-	more: { notAfter?: number; serial?: string } = {},
+	more: { notAfter?: number; serial?: string; user?: number } = {},
 ): Identity {
 	const json = JSON.stringify({
 		id: agent.id,

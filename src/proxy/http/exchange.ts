@@ -72,7 +72,7 @@ export class Exchange {
 		answer: Answer,
 		head: Head,
 		routed: Routed,
-		strip: string | undefined,
+		strip: readonly string[],
 		done: () => void,
 	) {
 		this.#deps = deps;
@@ -87,7 +87,7 @@ export class Exchange {
 		const path = 'path' in head.target ? head.target.path : '*';
 		const query = 'query' in head.target ? head.target.query : undefined;
 		const headers = forwardedHeaders(request.fields, authority, head.connection);
-		if (strip !== undefined) dropHeader(headers, strip);
+		for (const name of strip) dropHeader(headers, name);
 		this.#facts = { path, query, authority, headers };
 	}
 
@@ -322,9 +322,10 @@ export class Exchange {
 	}
 }
 
+/** CGI and its heirs read `x_a` as `x-a`. */
 function dropHeader(list: string[], name: string): void {
 	for (let index = 0; index + 1 < list.length; index += 2) {
-		if (list[index] !== name) continue;
+		if (list[index]?.replaceAll('_', '-') !== name) continue;
 		list.splice(index, 2);
 		index -= 2;
 	}

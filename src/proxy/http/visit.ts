@@ -6,7 +6,7 @@ import type { Head } from '../../protocols/http/head.ts';
 import { refusedConnection } from '../listener/refusal.ts';
 import { defaultPort } from '../upstream/route.ts';
 import type { Answer } from './answer.ts';
-import type { Caller, Callers, CallersDeps } from './callers.ts';
+import type { Caller, Callers, CallersDeps, Evidence } from './callers.ts';
 import { type ConnectDeps, ConnectExchange } from './connect.ts';
 import { AgentConnection, type ConnectionHandler } from './connection.ts';
 import { Exchange, type Routed } from './exchange.ts';
@@ -29,7 +29,7 @@ interface House {
 export class Visit implements ConnectionHandler {
 	/** Its place among those that are open. */
 	place = -1;
-	readonly caller: Caller = {};
+	readonly caller: Caller;
 	readonly #deps: VisitDeps;
 	readonly #callers: Callers;
 	readonly #house: House;
@@ -38,7 +38,8 @@ export class Visit implements ConnectionHandler {
 	/** The socket is a tunnel's or the refusal's now. */
 	#left = false;
 
-	constructor(socket: Socket, deps: VisitDeps, callers: Callers, house: House) {
+	constructor(socket: Socket, evidence: Evidence, deps: VisitDeps, callers: Callers, house: House) {
+		this.caller = { evidence };
 		this.#deps = deps;
 		this.#callers = callers;
 		this.#house = house;

@@ -52,8 +52,14 @@ export class Session implements FlowHost {
 		this.#flow = new Flow(socket, machine, limits, this);
 	}
 
-	accept(identity: Identity | undefined): void {
+	/** `who`: where the socket itself says who connects. */
+	accept(who: Identity | Refused | undefined): void {
 		this.#flow.deadline(this.#limits.handshake, 'limit_exceeded');
+		if (who !== undefined && isRefused(who)) {
+			this.#answer({ kind: 'refused', refused: who });
+			return;
+		}
+		const identity = who;
 		const conn = identity === undefined ? undefined : this.#identified(identity);
 		this.#flow.feed({ kind: 'accepted', ...(identity === undefined || conn === undefined ? {} : { identity }) });
 	}
