@@ -131,7 +131,7 @@ function issueProblems(issue: z.core.$ZodIssue, problem: (path: Path, message: s
 		return [
 			problem(
 				path,
-				`expected one of ${issue.errors.map(errors => errors.map(one => expectation(one).replace(/^expected /, '')).join(' and ')).join(', or ')}`,
+				`expected one of ${[...new Set(issue.errors.map(errors => errors.map(one => expectation(one).replace(/^expected /, '')).join(' and ')))].join(', or ')}`,
 			),
 		];
 	}
@@ -148,6 +148,7 @@ function expectation(issue: z.core.$ZodIssue): string {
 			? `is missing (${issue.expected})`
 			: `expected ${issue.expected}${found === undefined ? '' : `, found ${found}`}`;
 	}
+	if (issue.code === 'invalid_key' && issue.issues[0] !== undefined) return expectation(issue.issues[0]);
 	if (issue.code === 'invalid_value')
 		return `expected ${issue.values.map(value => JSON.stringify(value)).join(' or ')}`;
 	if (issue.code === 'invalid_format' && issue.message.startsWith('a ')) return `expected ${issue.message}`;

@@ -104,8 +104,8 @@ export const userId = z
 export const headerName = z
 	.string()
 	.max(64)
-	.toLowerCase()
-	.regex(/^[a-z0-9-]+$/, 'a name of a header field such as x-forwarded-jwt');
+	.regex(/^[A-Za-z0-9-]+$/, 'a name of a header field such as x-forwarded-jwt')
+	.toLowerCase();
 
 /** A string that must not be shown. It was replaced by its value before validation. */
 export const secret = z.string().min(1);
