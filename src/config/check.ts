@@ -36,6 +36,7 @@ function checkIds(config: Config, fail: Fail): void {
 	});
 	config.listeners.forEach((listener, index) => {
 		patterns(listener.agents, ['listeners', index, 'agents']);
+		if (listener.agent !== undefined) id(listener.agent, ['listeners', index, 'agent']);
 	});
 	for (const [name, upstream] of Object.entries(config.upstreams)) {
 		upstream.credentials?.forEach((entry, index) => {
@@ -103,11 +104,15 @@ function checkListeners({ listeners, upstreams }: Config, fail: Fail): void {
 		const key = address.kind === 'unix' ? address.path : `${address.host}:${address.port}`;
 		if (addresses.has(key) && !key.endsWith(':0')) fail(at('address'), 'two listeners have this address');
 		addresses.add(key);
-		if ((listener.serves === undefined) === (listener.upstream === undefined))
+		const inbound = listener.serves === 'inbound';
+		if (inbound && listener.upstream === undefined) fail(at(), "expected `upstream`: the workload's own server");
+		if (inbound && listener.agent === undefined) fail(at(), 'expected `agent`: the id of the workload behind');
+		if (!inbound && listener.agent !== undefined) fail(at('agent'), 'is for `serves: inbound`');
+		if (!inbound && (listener.serves === undefined) === (listener.upstream === undefined))
 			fail(at(), 'expected either `serves` or `upstream`');
 		if (listener.upstream !== undefined && upstreams[listener.upstream] === undefined)
 			fail(at('upstream'), `there is no upstream named ${listener.upstream}`);
-		if (listener.env !== undefined && listener.upstream === undefined)
+		if (listener.env !== undefined && (listener.upstream === undefined || inbound))
 			fail(at('env'), 'only a door has an address to hand out');
 		for (const key of ['user', 'database'] as const) {
 			if (listener[key] !== undefined && upstreams[listener.upstream ?? '']?.protocol !== 'postgres')

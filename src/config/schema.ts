@@ -106,8 +106,17 @@ const listener = z.strictObject({
 		.regex(/^[a-z0-9][a-z0-9_-]*$/)
 		.describe('Name in input, records and metrics.'),
 	address: listenAddress.describe('`HOST:PORT`, or `unix:PATH`.'),
-	serves: z.enum(['http_proxy']).optional().describe('`http_proxy`: absolute-form requests and CONNECT.'),
-	upstream: z.string().optional().describe('Makes the listener a door to this upstream.'),
+	serves: z
+		.enum(['http_proxy', 'inbound'])
+		.optional()
+		.describe(
+			'`http_proxy`: absolute-form requests and CONNECT. `inbound`: what others call the workload behind for, at `upstream`.',
+		),
+	upstream: z
+		.string()
+		.optional()
+		.describe("Makes the listener a door to this upstream; with `serves: inbound`, the workload's own server."),
+	agent: spiffeIdText.optional().describe('The workload behind, with `serves: inbound`: `target.agent` of the input.'),
 	env: z
 		.string()
 		.regex(/^[A-Z_][A-Z0-9_]*$/)

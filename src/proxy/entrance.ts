@@ -84,5 +84,6 @@ export function makeEntrance(
 		droppedTrailers: () => metrics.droppedTrailers.inc(),
 		listener: name,
 		door: listener.upstream,
+		upstream,
 	});
 }

@@ -18,7 +18,7 @@ import type { OwnSockets } from './upstream/address.ts';
 import { credentialsOf } from './upstream/credentials.ts';
 import { Dialler } from './upstream/dial.ts';
 import { UpstreamPool } from './upstream/pool.ts';
-import { Router, type Upstream } from './upstream/route.ts';
+import { behind, Router, type Upstream } from './upstream/route.ts';
 import { UpstreamContexts } from './upstream/tls.ts';
 
 /** Who Sallyport is towards agents and upstreams. */
@@ -129,11 +129,12 @@ export class Setup {
 		if (upstream === undefined || session === undefined) return undefined;
 		const credential = post.credential(identity);
 		if (credential === 'no_match') return undefined;
-		return `${credential === 'none' ? '' : credential.username} ${this.router.leadsTo({ door: upstream.name })}`;
+		return `${credential === 'none' ? '' : credential.username} ${this.router.leadsTo({ door: upstream.name })} ${upstream.target.agent ?? ''}`;
 	}
 
 	#post(config: ListenerConfig, ownId: () => string, before: Setup | undefined): Post {
-		const upstream = config.upstream === undefined ? undefined : this.router.upstream(config.upstream);
+		const declared = config.upstream === undefined ? undefined : this.router.upstream(config.upstream);
+		const upstream = declared === undefined || config.agent === undefined ? declared : behind(declared, config.agent);
 		const protocol = upstream === undefined ? undefined : sessionProtocol(upstream.config.protocol);
 		const earlier = before?.post(config.name)?.session;
 		return {

@@ -1,6 +1,7 @@
 import { decodeQuery } from '../../formats/request-target.ts';
 import { type Cause, type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
+import { judgedBy } from '../../model/target.ts';
 import type { Decision, Reason } from '../../model/verdict.ts';
 import { mustRefuseUnreadable } from '../../policy/reads.ts';
 import { effectOf, httpCall } from '../../protocols/http/call.ts';
@@ -98,13 +99,12 @@ export class Exchange {
 			this.#finish();
 		});
 		const policy = this.#deps.calls.policyOf(this.#conn);
-		if (policy?.reads('request').has('http', 'query') && decodeQuery(this.#facts.query ?? '') === undefined) {
+		const reads = policy?.reads(judgedBy('request', this.#route.target));
+		if (reads?.has('http', 'query') && decodeQuery(this.#facts.query ?? '') === undefined) {
 			this.#decide(undefined, refused('undecodable', 'the query has an escape that is not UTF-8'));
 			return;
 		}
-		const given =
-			policy !== undefined &&
-			(policy.reads('request').has('http', 'body') || policy.reads('request').has('http', 'body_state'));
+		const given = reads !== undefined && (reads.has('http', 'body') || reads.has('http', 'body_state'));
 		if (length === 0) {
 			this.#decide({ state: 'none' });
 			return;
@@ -139,7 +139,7 @@ export class Exchange {
 
 	/** A body that policy cannot be given whole: a rule over it must not fall silent. */
 	#unreadable(body: Body): void {
-		const reads = this.#deps.calls.policyOf(this.#conn)?.reads('request');
+		const reads = this.#deps.calls.policyOf(this.#conn)?.reads(judgedBy('request', this.#route.target));
 		if (reads !== undefined && !mustRefuseUnreadable(reads, 'http', 'body')) {
 			this.#decide(body);
 			return;
@@ -215,7 +215,7 @@ export class Exchange {
 			this.#answer,
 			{
 				pool: this.#deps.pool,
-				judge: this.#deps.calls.policyOf(this.#conn)?.defines('response')
+				judge: this.#deps.calls.policyOf(this.#conn)?.defines(judgedBy('response', this.#route.target))
 					? (status, answer, done) =>
 							call.judgeAnswer(
 								[

@@ -4,7 +4,7 @@ import type { Conn } from '../../model/conn.ts';
 import { httpCall } from '../../protocols/http/call.ts';
 import type { Head } from '../../protocols/http/head.ts';
 import { refusedConnection } from '../listener/refusal.ts';
-import { defaultPort } from '../upstream/route.ts';
+import { defaultPort, type Upstream } from '../upstream/route.ts';
 import type { Answer } from './answer.ts';
 import type { Caller, Callers, CallersDeps, Evidence } from './callers.ts';
 import { type ConnectDeps, ConnectExchange } from './connect.ts';
@@ -14,6 +14,8 @@ import { refuseExchange, refuseSocket } from './refuse.ts';
 import type { AgentRequest } from './request.ts';
 
 export interface VisitDeps extends ConnectDeps, CallersDeps {
+	/** Behind a door; undefined on a proxy. */
+	readonly upstream: Upstream | undefined;
 	draining(): boolean;
 }
 
@@ -93,7 +95,7 @@ export class Visit implements ConnectionHandler {
 
 	/** A call that cannot be aimed is recorded too, with as much as could be read of it. */
 	#refuseUnrouted(conn: Conn, request: AgentRequest, answer: Answer, refusal: Refused): void {
-		const { router, calls, door } = this.#deps;
+		const { router, calls, upstream } = this.#deps;
 		// Userinfo is a credential of the agent's: the record does without it.
 		const path =
 			request.url
@@ -101,7 +103,7 @@ export class Visit implements ConnectionHandler {
 				?.replace(/\/\/[^/]*@/, '//')
 				.slice(0, 1024) ?? '';
 		const close = refusal.cause === 'draining' || refusal.cause === 'undecodable';
-		const target = (door === undefined ? undefined : router.upstream(door)?.target) ?? router.nowhere;
+		const target = upstream?.target ?? router.nowhere;
 		const call = httpCall(request.method, target.host, path, undefined, 'unknown', undefined);
 		calls.decide(
 			{ conn, target, phase: 'request', call, sections: [], permit: 'call', observe: false, refused: refusal },
@@ -118,11 +120,9 @@ export class Visit implements ConnectionHandler {
 	}
 
 	#route(head: Head): Routed | Refused {
-		const { router, door } = this.#deps;
+		const { router, upstream } = this.#deps;
 		const { target } = head;
-		if (door !== undefined) {
-			const upstream = router.upstream(door);
-			if (upstream === undefined) return refused('target_mismatch', 'the upstream of this door is gone');
+		if (upstream !== undefined) {
 			if (target.form === 'asterisk') return refused('undecodable', 'the asterisk form is not taken');
 			if (target.form !== 'origin') return refused('target_mismatch', 'a door takes requests in origin form only');
 			return {
@@ -154,8 +154,13 @@ export class Visit implements ConnectionHandler {
 		);
 		if (opened === undefined) return;
 		const { conn, head } = opened;
-		if (this.#deps.door !== undefined)
-			exchange.start(conn, 'cause' in head ? head : refused('target_mismatch', 'a door opens no tunnels'));
+		const { upstream } = this.#deps;
+		if (upstream !== undefined)
+			exchange.start(
+				conn,
+				'cause' in head ? head : refused('target_mismatch', 'a door opens no tunnels'),
+				upstream.target,
+			);
 		else exchange.start(conn, this.#house.leaving ? refused('draining') : head);
 	}
 
