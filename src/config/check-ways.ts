@@ -23,6 +23,9 @@ const NO_CREDENTIAL: ReadonlySet<string> = new Set([
 	'upgrade',
 ]);
 
+/** What the kernel says of a user who is not mapped into Sallyport's user namespace. */
+const OVERFLOW_USER = 65_534;
+
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
 
 /** Where one way of a listener stands in the configuration. */
@@ -101,7 +104,13 @@ function checkIds(way: WayConfig, path: Path, fail: Fail): void {
 	};
 	if (way === 'mtls') return;
 	if ('as' in way) id(way.as, 'as');
-	if ('unix' in way) for (const [user, text] of Object.entries(way.unix.users)) id(text, 'unix', 'users', user);
+	if ('unix' in way) {
+		for (const [user, text] of Object.entries(way.unix.users)) {
+			id(text, 'unix', 'users', user);
+			if (Number(user) === OVERFLOW_USER)
+				fail([...path, 'unix', 'users', user], 'stands for every user that has no id here (user_namespaces(7))');
+		}
+	}
 	if ('token' in way) {
 		way.token.agents.forEach((text, place) => {
 			id(text, 'token', 'agents', place);

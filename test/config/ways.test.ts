@@ -106,6 +106,13 @@ const WRONG: readonly (readonly [string, string, string, string, RegExp])[] = [
 		'{ unix: { users: { 1001: "spiffe://example.org/agents/.." } } }',
 		/^:14:44 {2}listeners\[1\]\.authenticate\.unix\.users\.1001: is no SPIFFE ID/,
 	],
+	[
+		'the user that is everybody without one',
+		'web',
+		SOCKET,
+		'{ unix: { users: { 65534: spiffe://example.org/agents/a } } }',
+		/users\.65534: stands for every user that has no id here/,
+	],
 	['a JWT-SVID in a session', 'db', TCP, JWT, /authenticate\.jwt_svid: stands in a header, and only HTTP has those$/],
 	['a JWT-SVID without an audience', 'web', TCP, '{ jwt_svid: { audience: [] } }', /audience: too small/],
 	[

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { lineHead, opensCall } from '../../src/audit/reader.ts';
 import { openStage } from '../http/support-stage.ts';
 import { atDoor, curl } from '../support/curl.ts';
+import { readRecordLines } from '../support/records.ts';
 import { makeWorkspace } from '../support/workspace.ts';
 
 const BEHIND = 'spiffe://example.org/agents/b';
@@ -71,6 +73,12 @@ test('what comes in is judged by packages of its own, and told of the workload b
 	assert.match(await tunnel.closed(), /target_mismatch/);
 	const record = await stage.sallyport.waitForRecord(({ cause }) => cause === 'target_mismatch', 'the tunnel');
 	assert.equal(record['path'], 'sallyport/inbound/connect');
+	const [line = ''] = readRecordLines(workspace.path('var/audit')).filter(text =>
+		text.includes('sallyport/inbound/request'),
+	);
+	const head = lineHead(Buffer.from(line));
+	assert.equal(head?.phase, 'request');
+	assert.ok(head !== undefined && opensCall(head), 'after a crash its outcome is known to be missing');
 	await stage.quiet();
 	const [outcome] = stage.sallyport.records().filter(({ type }) => type === 'outcome');
 	assert.equal(outcome?.decision_id, asked?.decision_id);

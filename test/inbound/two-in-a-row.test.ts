@@ -125,6 +125,8 @@ test('two Sallyports in a row: each judges and records what it sees, and a no of
 	assert.equal(decided(sallyportB).at(-1)?.call?.['agent'], 'spiffe://example.org/agents/a');
 	assert.equal(decided(sallyportB).at(-1)?.call?.['authentication'], 'jwt_svid');
 	assert.equal(server.seen.at(-1)?.header('x-agent-jwt'), undefined, 'B itself does not get it');
+	const alone = await curl(['--cacert', a.ca, '-H', `x-agent-jwt: ${token}`, `https://localhost:${port('in-jwt')}/z`]);
+	assert.equal(alone.status, 200, 'it needs no certificate beside it');
 	const bare = await call(jwtUrl);
 	assert.equal(bare.json()['detail'], 'another agent uses this connection', "without it there is only A's Sallyport");
 });

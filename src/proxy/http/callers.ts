@@ -118,7 +118,9 @@ export class Callers {
 		const { who } = shown;
 		if ('cause' in who) {
 			this.#record(who, socket);
-			refuse(who, this.#challenge);
+			// A signature costs far more to check than a token: who shows bad ones needs a connection for each.
+			const dear = this.#deps.recognition.jwtSvid !== undefined && who.cause !== 'identity_missing';
+			refuse(who, dear ? false : this.#challenge);
 			return undefined;
 		}
 		if (caller.conn === undefined) this.#admit(caller, who, socket);

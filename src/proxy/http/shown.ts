@@ -32,11 +32,15 @@ function tokenIn(text: string, take: TakesToken): Identity | Refused {
 
 /** Whether Authorization holds a token of Sallyport's, good here or not. */
 export function holdsToken(request: AgentRequest, take: TakesToken): boolean {
-	const authorization = request.field('authorization');
-	const parsed = authorization === undefined ? undefined : parseCredentials(authorization);
-	if (parsed === undefined) return false;
-	const who = take(parsed.username, parsed.password);
-	return !('cause' in who) || (who.cause !== 'identity_invalid' && who.cause !== 'identity_missing');
+	const { fields } = request;
+	for (let index = 0; index + 1 < fields.length; index += 2) {
+		if (fields[index]?.toLowerCase() !== 'authorization') continue;
+		const parsed = parseCredentials(fields[index + 1] ?? '');
+		if (parsed === undefined) continue;
+		const who = take(parsed.username, parsed.password);
+		if (!('cause' in who) || (who.cause !== 'identity_invalid' && who.cause !== 'identity_missing')) return true;
+	}
+	return false;
 }
 
 /** Where other credentials than a JWT-SVID are usual: only `Bearer` is one there. */
