@@ -72,7 +72,10 @@ function* keysOf(node: Node, path: string, alternative = false): Generator<strin
 	if (isNode(node.items)) yield* keysOf(node.items, `${path}[]`);
 	if (isNode(node.additionalProperties))
 		yield* keysOf(node.additionalProperties, path === '' ? 'NAME' : `${path}.NAME`);
-	for (const branch of branchesOf(node)) yield* keysOf(branch, path, true);
+	// A list of what one alone can be too has the same keys.
+	const branches = branchesOf(node);
+	const alone = branches.some(({ properties }) => properties !== undefined);
+	for (const branch of branches) if (!alone || branch.items === undefined) yield* keysOf(branch, path, true);
 }
 
 /** Empty for sections: their keys have defaults of their own. */
@@ -95,7 +98,13 @@ function kindOf(node: Node): string {
 	const named = namedOf(node);
 	if (named !== undefined) return `[${named}](#secrets)`;
 	const branches = branchesOf(node);
-	if (branches.length > 0) return [...new Set(branches.map(kindOf))].join(' or ');
+	if (branches.length > 0) {
+		const alone = [...new Set(branches.filter(({ items }) => items === undefined).map(kindOf))].join(' or ');
+		const lists = branches.filter(({ items }) => items !== undefined).map(kindOf);
+		return [alone, ...lists.map(list => (list === `list of ${plural(alone)}` ? 'a list of these' : list))].join(
+			', or ',
+		);
+	}
 	if (typeof node.const === 'string') return code(node.const);
 	if (Array.isArray(node.enum)) return node.enum.map(value => code(String(value))).join(' or ');
 	switch (node.type) {

@@ -4,7 +4,7 @@ import { identity } from '../src/model/agent.ts';
 import { PHASES, type Phase, type Section } from '../src/model/call.ts';
 import { Life } from '../src/model/life.ts';
 import type { AgentPolicy } from '../src/model/ports.ts';
-import { type ProtocolName, target } from '../src/model/target.ts';
+import { judgedBy, type ProtocolName, target } from '../src/model/target.ts';
 import { InputBuilder } from '../src/policy/input.ts';
 import { EVERYTHING } from '../src/policy/reads.ts';
 import { effectOf, httpCall, tunnelCall } from '../src/protocols/http/call.ts';
@@ -119,8 +119,10 @@ function samples(phase: Phase): readonly unknown[] {
 			protocol,
 			tls: true,
 			sni: 'crm.internal',
+			agent: agent.id,
 		});
-		return JSON.parse(builder.build(everything, phase, { time: 0, conn, target: aimed, call, sections }).text);
+		const path = judgedBy(phase, aimed);
+		return JSON.parse(builder.build(everything, path, { time: 0, conn, target: aimed, call, sections }).text);
 	};
 	if (phase === 'connect') {
 		const tunnel = tunnelCall('crm.internal', 443);

@@ -8,10 +8,13 @@ import type { Problem } from './config/loaded.ts';
 import { observesAnything } from './config/observe.ts';
 import type { Config } from './config/schema.ts';
 import { warn } from './config/warnings.ts';
+import { settingsOf } from './config/ways.ts';
 import { parseSpiffeId } from './formats/spiffe-id.ts';
 import { CredentialKeeper } from './identity/credentials/keeper.ts';
 import { allTaken, logCredential, missingCredentials } from './identity/credentials/report.ts';
 import { identityFacts } from './identity/facts.ts';
+import { JwtCallers } from './identity/jwt-callers.ts';
+import { openPeerCredentials, type ReadPeerCredentials } from './identity/peer-credentials.ts';
 import { checkRuntime } from './identity/runtime.ts';
 import { openIdentity } from './identity/source.ts';
 import type { Svid } from './identity/svid.ts';
@@ -187,6 +190,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	});
 	onScrape(metrics.callsOpen, () => metrics.callsOpen.set(calls.open));
 	onScrape(metrics.spoolBytes, () => metrics.spoolBytes.set(audit.status().bytes));
+	let peerCredentials = await peerCredentialsFor(config, undefined);
 	const proxy = new SidecarProxy({
 		identity: {
 			problem: () => identity.problem(),
@@ -201,10 +205,18 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			const listed = tokens.forListener(listener);
 			return listed === undefined ? undefined : (username, password) => listed.identify(username, password);
 		},
-		agentOf: id => {
+		agentOf: (id, way, user) => {
 			const parsed = parseSpiffeId(id);
 			if ('broken' in parsed) throw new Error(`${id}: ${parsed.broken}`);
-			return makeIdentity(parsed, 'as');
+			return makeIdentity(parsed, way, user === undefined ? {} : { user });
+		},
+		userOf: socket => peerCredentials?.(socket)?.uid,
+		jwtSvid: audience => {
+			const callers = new JwtCallers(audience, {
+				authorities: trustDomain => identity.jwtAuthorities(trustDomain),
+				when: () => ({ now: clock.now(), skew: config.identity.clock_skew }),
+			});
+			return token => callers.identify(token);
 		},
 		calls,
 		clock,
@@ -292,6 +304,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 				clock,
 				report: broken => log.error({ broken }, 'tokens could not be renewed'),
 			});
+			peerCredentials = await peerCredentialsFor(effective, peerCredentials);
 			await proxy.configure(effective, held);
 		} catch (error) {
 			held.close();
@@ -384,9 +397,20 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 }
 
 const tokenSettings = (config: Config): TokenSettings[] =>
-	config.listeners.flatMap(({ name, authenticate }) =>
-		typeof authenticate === 'object' && 'token' in authenticate ? [{ listener: name, ...authenticate.token }] : [],
+	config.listeners.flatMap(listener => {
+		const settings = settingsOf(listener, 'token');
+		return settings === undefined ? [] : [{ listener: listener.name, ...settings }];
+	});
+
+/** Opened once, and only where a listener knows its agents so. Rejects where the kernel does not say who connects. */
+async function peerCredentialsFor(
+	config: Config,
+	opened: ReadPeerCredentials | undefined,
+): Promise<ReadPeerCredentials | undefined> {
+	return (
+		opened ?? (config.listeners.some(listener => settingsOf(listener, 'unix')) ? openPeerCredentials() : undefined)
 	);
+}
 
 /** What signs checkpoints: the SVID's key, opened once per SVID; nothing while there is none. */
 function signerOf(current: () => Svid | undefined): () => SigningKey | undefined {

@@ -9,12 +9,12 @@ import {
 } from 'node:tls';
 import { type Bound, boundOf } from '../config/listen.ts';
 import type { Config } from '../config/schema.ts';
+import { openPeerCredentials, type ReadPeerCredentials } from '../identity/peer-credentials.ts';
 import type { Identity } from '../model/agent.ts';
 import { meaningOf, type Refused, refused } from '../model/cause.ts';
 import type { Recorder } from '../model/ports.ts';
 import { Api, type ApiDeps } from './api.ts';
 import { judgeById, judgeByUser, type Operator, type Stranger } from './operators.ts';
-import { openPeerCredentials, type ReadPeerCredentials } from './peer-credentials.ts';
 import { answerProblem } from './problem.ts';
 import { Crowd, createHttp, listen } from './server.ts';
 

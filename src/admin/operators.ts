@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { matchesAny } from '../formats/spiffe-pattern.ts';
+import type { ReadPeerCredentials } from '../identity/peer-credentials.ts';
 import type { Identity } from '../model/agent.ts';
 import { type Refused, refused } from '../model/cause.ts';
-import type { ReadPeerCredentials } from './peer-credentials.ts';
 
 /** Who administers, as records name them. */
 export interface Operator {

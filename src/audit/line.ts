@@ -1,8 +1,8 @@
 import type { Identity } from '../model/agent.ts';
-import { type CallFacts, PHASES, type Phase } from '../model/call.ts';
+import { type CallFacts, POLICY_PATHS, type PolicyPath } from '../model/call.ts';
 import type { Conn } from '../model/conn.ts';
 import type { ControlRecord, DecisionRecord, OutcomeRecord } from '../model/record.ts';
-import type { Target } from '../model/target.ts';
+import { judgedBy, type Target } from '../model/target.ts';
 import type { BundleRevision } from '../model/verdict.ts';
 import type { Masking } from './mask.ts';
 import type { SqlStyle } from './sql.ts';
@@ -50,12 +50,13 @@ const oneLine = (json: string): string =>
 
 type Verdict = 'allow' | 'ask' | 'deny';
 
-/** What follows the id of a decision, by phase. */
-const judged = (verdict: Verdict): Readonly<Record<Phase, string>> => {
-	const [connect, request, response] = PHASES.map(phase => `","verdict":"${verdict}","path":"sallyport/${phase}"`);
-	return { connect: connect ?? '', request: request ?? '', response: response ?? '' };
-};
-const JUDGED: Readonly<Record<Verdict, Readonly<Record<Phase, string>>>> = {
+/** What follows the id of a decision, by what was asked. */
+const judged = (verdict: Verdict): Readonly<Record<PolicyPath, string>> =>
+	Object.fromEntries(POLICY_PATHS.map(path => [path, `","verdict":"${verdict}","path":"sallyport/${path}"`])) as Record<
+		PolicyPath,
+		string
+	>;
+const JUDGED: Readonly<Record<Verdict, Readonly<Record<PolicyPath, string>>>> = {
 	allow: judged('allow'),
 	ask: judged('ask'),
 	deny: judged('deny'),
@@ -88,7 +89,7 @@ export class Lines {
 		const verdict = allowed ? 'allow' : cause === 'approval_required' ? 'ask' : 'deny';
 		const erased: string[] = [];
 		const longest = allowed ? LONGEST_TEXT : LONGEST_REFUSED;
-		let body = `,"decision_id":"${decision.id}${JUDGED[verdict][record.phase]}`;
+		let body = `,"decision_id":"${decision.id}${JUDGED[verdict][judgedBy(record.phase, record.target)]}`;
 		if (cause !== undefined) body += `,"cause":"${cause}"`;
 		if (decision.observed) body += ',"observed":true';
 		if (decision.reasons.length > 0) {
@@ -206,7 +207,8 @@ export class Lines {
 		let text = this.#targets.get(target);
 		if (text === undefined) {
 			const name = target.upstream === undefined ? '' : `"name":${quote(target.upstream)},`;
-			text = flat(`,"target":{${name}"host":${quote(target.host)},"port":${target.port}}`);
+			const agent = target.agent === undefined ? '' : `,"agent":${quote(target.agent)}`;
+			text = flat(`,"target":{${name}"host":${quote(target.host)},"port":${target.port}${agent}}`);
 			// An undeclared target is made for one call only: nothing to keep.
 			if (target.upstream !== undefined) this.#targets.set(target, text);
 		}

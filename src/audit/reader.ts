@@ -89,7 +89,7 @@ export interface LineHead {
 }
 
 const HEAD =
-	/^\{"type":"([a-z]+)","chain":"([0-9a-f-]{1,64})","seq":(\d{1,16}),"prev":"([0-9a-f]{64})","timestamp":"([0-9TZ:.-]{20,40})","instance":"(?:[^"\\]|\\.){0,1024}"(?:,"decision_id":"([^"\\]{1,128})"(?:,"verdict":"(\w{1,16})","path":"sallyport\/(\w{1,16})")?)?/;
+	/^\{"type":"([a-z]+)","chain":"([0-9a-f-]{1,64})","seq":(\d{1,16}),"prev":"([0-9a-f]{64})","timestamp":"([0-9TZ:.-]{20,40})","instance":"(?:[^"\\]|\\.){0,1024}"(?:,"decision_id":"([^"\\]{1,128})"(?:,"verdict":"(\w{1,16})","path":"sallyport\/(?:inbound\/)?(\w{1,16})")?)?/;
 
 /** Reads how a line begins without parsing the rest; undefined when it is not how Sallyport begins one. */
 export function lineHead(line: Buffer): LineHead | undefined {

@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Config, ListenerConfig } from '../config/schema.ts';
+import { kindOf, takesTls, type WayConfig, waysOf } from '../config/ways.ts';
 import { hostText } from '../formats/host-port.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import { matchesAny } from '../formats/spiffe-pattern.ts';
 import { tokenPath } from '../identity/token-file.ts';
-import type { SpiffeId } from '../model/agent.ts';
+import type { Authentication, SpiffeId } from '../model/agent.ts';
 import { mistake } from './terminal.ts';
 
 /** One way out for an agent, as its programs address it. */
@@ -14,7 +15,8 @@ export interface Door {
 	/** Absent for the proxy. */
 	readonly upstream?: string;
 	readonly protocol: 'http_proxy' | 'http' | 'tcp' | 'postgres';
-	readonly authenticate: 'mtls' | 'token' | 'as';
+	/** The first of the listener's ways that the agent has what it takes for. */
+	readonly authenticate: Authentication;
 	/** The variable that the configuration gives it. */
 	readonly env?: string;
 	/** Holds the token where one is used. */
@@ -57,7 +59,8 @@ export function agentDoors(config: Config, agent: SpiffeId, certs: string | unde
 	const doors: Door[] = [];
 	const unusable: Unusable[] = [];
 	for (const listener of config.listeners) {
-		if (!isFor(listener, agent, config)) continue;
+		// What comes in to a workload is no way out for anybody.
+		if (listener.serves === 'inbound' || !isFor(listener, agent, config)) continue;
 		const made = doorOf(listener, { config, agent, name, pair, svid: svid !== undefined, ca });
 		if ('reason' in made) unusable.push(made);
 		else doors.push(made);
@@ -73,15 +76,18 @@ function trustBundle({ identity }: Config, certs: string | undefined): string | 
 }
 
 /** As the listener's own rules say it. */
-function isFor(
-	{ authenticate, agents }: ListenerConfig,
-	{ id, trustDomain }: SpiffeId,
-	{ identity, admin }: Config,
-): boolean {
+function isFor(listener: ListenerConfig, { id, trustDomain }: SpiffeId, { identity, admin }: Config): boolean {
+	const { agents } = listener;
 	if (matchesAny(admin.control?.operators ?? [])(id)) return false;
 	if (agents === undefined ? trustDomain !== identity.trust_domain : !matchesAny(agents)(id)) return false;
-	if (authenticate === 'mtls') return true;
-	return 'as' in authenticate ? authenticate.as === id : authenticate.token.agents.includes(id);
+	return waysOf(listener).some(way => couldKnow(way, id));
+}
+
+/** Whether somebody with this id could be known so. */
+function couldKnow(way: WayConfig, id: string): boolean {
+	if (way === 'mtls' || 'jwt_svid' in way) return true;
+	if ('as' in way) return way.as === id;
+	return 'unix' in way ? Object.values(way.unix.users).includes(id) : way.token.agents.includes(id);
 }
 
 interface Means {
@@ -94,8 +100,11 @@ interface Means {
 }
 
 function doorOf(listener: ListenerConfig, means: Means): Door | Unusable {
-	const { address, authenticate, env, name: of } = listener;
-	const way = authenticate === 'mtls' ? 'mtls' : 'as' in authenticate ? 'as' : 'token';
+	const { address, env, name: of } = listener;
+	const ways = waysOf(listener).filter(way => couldKnow(way, means.agent.id));
+	const found = ways.map(way => ({ kind: kindOf(way), ...proofOf(way, means) }));
+	const proof = found.find(({ reason }) => reason === undefined) ?? found[0];
+	const way = proof?.kind ?? 'mtls';
 	const unusable = (reason: string): Unusable => ({
 		listener: of,
 		authenticate: way,
@@ -107,24 +116,14 @@ function doorOf(listener: ListenerConfig, means: Means): Door | Unusable {
 	if (address.kind === 'tcp' && address.port === 0)
 		return unusable('its port is 0, so known only to the log of the running Sallyport');
 
-	let secret = '';
-	if (typeof authenticate === 'object' && 'token' in authenticate) {
-		const path = tokenPath({ directory: authenticate.token.directory, name: means.name });
-		const token = readToken(path);
-		if ('reason' in token) return unusable(token.reason);
-		secret = token.text;
-	}
-	if (way === 'mtls' && means.ca === undefined)
-		return unusable(
-			'SVIDs come from the Workload API here: the agent takes its own from there, or --certs names a folder',
-		);
-	if (way === 'mtls' && !means.svid)
-		return unusable(
-			`there is no ${means.pair.certificate} with its key; \`sallyport certs issue ${means.agent.id}\` makes one for development`,
-		);
+	if (proof?.reason !== undefined) return unusable(proof.reason);
+	const secret = proof?.secret ?? '';
+	if (takesTls(listener) && means.ca === undefined) return unusable(NO_CA);
 
 	const url =
-		protocol === 'postgres' ? postgresUrl(listener, means, secret) : plainUrl(listener, protocol, means.name, secret);
+		protocol === 'postgres'
+			? postgresUrl(listener, means, { way, token: secret })
+			: plainUrl(listener, protocol, means.name, secret);
 	if (url === undefined) return unusable('libpq finds only Unix sockets named .s.PGSQL.PORT');
 	return {
 		listener: of,
@@ -134,6 +133,29 @@ function doorOf(listener: ListenerConfig, means: Means): Door | Unusable {
 		...(env === undefined ? {} : { env }),
 		url,
 	};
+}
+
+/** What the agent has to be known by in one way, or why it has not. */
+interface Proof {
+	readonly secret?: string;
+	readonly reason?: string;
+}
+
+const NO_CA = 'SVIDs come from the Workload API here: the agent takes its own from there, or --certs names a folder';
+
+function proofOf(way: WayConfig, { ca, svid, pair, agent, name }: Means): Proof {
+	if (way === 'mtls') {
+		if (ca === undefined) return { reason: NO_CA };
+		if (svid) return {};
+		return {
+			reason: `there is no ${pair.certificate} with its key; \`sallyport certs issue ${agent.id}\` makes one for development`,
+		};
+	}
+	if ('jwt_svid' in way)
+		return { reason: 'JWT-SVIDs are shown here: the program fetches them, and no address can hold one' };
+	if (!('token' in way)) return {};
+	const token = readToken(tokenPath({ directory: way.token.directory, name }));
+	return 'reason' in token ? token : { secret: token.text };
 }
 
 function readToken(path: string): { readonly text: string } | { readonly reason: string } {
@@ -148,24 +170,26 @@ function readToken(path: string): { readonly text: string } | { readonly reason:
 }
 
 function plainUrl(
-	{ address, authenticate }: ListenerConfig,
+	listener: ListenerConfig,
 	protocol: 'http_proxy' | 'http' | 'tcp',
 	user: string,
 	token: string,
 ): string {
+	const { address } = listener;
 	if (address.kind === 'unix') return `unix:${address.path}`;
-	const tls = authenticate === 'mtls';
+	const tls = takesTls(listener);
 	const scheme = protocol === 'tcp' ? (tls ? 'tls' : 'tcp') : tls ? 'https' : 'http';
 	return `${scheme}://${token === '' ? '' : `${user}:${token}@`}${hostOf(address.host, tls)}:${address.port}`;
 }
 
 /** A connection URI as libpq (34.1.1.2), node-postgres, asyncpg and others take it. */
 function postgresUrl(
-	{ address, authenticate, user, database, upstream }: ListenerConfig,
+	listener: ListenerConfig,
 	{ config, name, pair, ca }: Means,
-	token: string,
+	{ way, token }: { readonly way: Authentication; readonly token: string },
 ): string | undefined {
-	const tls = authenticate === 'mtls';
+	const { address, user, database, upstream } = listener;
+	const tls = takesTls(listener);
 	const parameters: [string, string][] = [];
 	let host = '';
 	if (address.kind === 'unix') {
@@ -173,15 +197,10 @@ function postgresUrl(
 		if (port === undefined) return undefined;
 		parameters.push(['host', dirname(address.path)], ['port', port]);
 	} else host = `${hostOf(address.host, tls)}:${address.port}`;
-	if (tls)
-		parameters.push(
-			['sslmode', 'verify-full'],
-			['sslrootcert', ca ?? ''],
-			['sslcert', pair.certificate],
-			['sslkey', pair.key],
-		);
+	if (tls) parameters.push(['sslmode', 'verify-full'], ['sslrootcert', ca ?? '']);
+	if (way === 'mtls') parameters.push(['sslcert', pair.certificate], ['sslkey', pair.key]);
 	// It stays on this machine, and the door's certificate would have to be named otherwise.
-	else if (address.kind === 'tcp') parameters.push(['sslmode', 'disable']);
+	if (!tls && address.kind === 'tcp') parameters.push(['sslmode', 'disable']);
 	// Without `credentials` and token the agent signs in to the database itself, and brings its own user.
 	const relayed = token === '' && config.upstreams[upstream ?? '']?.credentials === undefined;
 	const who = user ?? (relayed ? undefined : name);

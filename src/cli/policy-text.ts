@@ -1,6 +1,7 @@
-import type { Phase } from '../model/call.ts';
+import type { PolicyPath } from '../model/call.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { Checked } from '../policy/check.ts';
+import { packageName } from '../policy/contract-module.ts';
 import { PolicyError, printProblem } from '../policy/problem.ts';
 import type { Tested } from '../policy/tester.ts';
 import { FAILURE, jsonLine, MISTAKE, type Terminal, visible } from './terminal.ts';
@@ -20,12 +21,12 @@ export async function printFailures(terminal: Terminal, json: boolean, work: () 
 	}
 }
 
-export function checkedText({ bundle, phases }: Checked, { paint }: Terminal): string {
+export function checkedText({ bundle, packages }: Checked, { paint }: Terminal): string {
 	const lines = [`${paint('green', 'ok')}  revision ${bundle.revision}`];
-	for (const { phase, reads, micros } of phases) {
+	for (const { path: asked, reads, micros } of packages) {
 		lines.push(
 			'',
-			`${paint('bold', `sallyport.${phase}`)}  ${micros} us an evaluation, reads${reads?.length === 0 ? ' nothing' : ''}`,
+			`${paint('bold', packageName(asked))}  ${micros} us an evaluation, reads${reads?.length === 0 ? ' nothing' : ''}`,
 		);
 		for (const path of reads ?? ['everything'])
 			lines.push(`  ${visible(path === '*' ? 'input' : `input${path.startsWith('[') ? '' : '.'}${path}`)}`);
@@ -48,7 +49,7 @@ export function testedText({ results, passed }: Tested, { paint }: Terminal): st
 	return `${lines.join('\n')}\n`;
 }
 
-export function verdictText(phase: Phase, verdict: Verdict, { paint }: Terminal): string {
+export function verdictText(phase: PolicyPath, verdict: Verdict, { paint }: Terminal): string {
 	const colour = verdict.verdict === 'allow' ? 'green' : verdict.verdict === 'ask' ? 'yellow' : 'red';
 	const lines = [
 		`${paint(colour, verdict.verdict)}${verdict.cause === undefined ? '' : `  ${verdict.cause}`}  (${phase}, ${verdict.micros} us)`,

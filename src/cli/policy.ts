@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { size } from '../config/values.ts';
 import { JSON_LIMITS, scanJson } from '../formats/json.ts';
-import { PHASES, type Phase } from '../model/call.ts';
+import { PHASES, POLICY_PATHS, type PolicyPath, policyPath } from '../model/call.ts';
 import { BUILTINS } from '../policy/builtins/registry.ts';
 import { checkPolicy } from '../policy/check.ts';
 import { compile } from '../policy/compile.ts';
@@ -59,7 +59,7 @@ export function policyCommand(terminal: Terminal = processTerminal()): Command {
 	common(policy.command('eval'))
 		.description('print the verdict on an input; the exit status is 0 whatever the verdict, 1 if there is none')
 		.requiredOption('--input <file>', 'the input, JSON; - for standard input')
-		.option('--phase <phase>', `${PHASES.join(', ')}; the input's own phase, or request`, parsePhase)
+		.option('--phase <phase>', `${PHASES.join(', ')}, or inbound/… of these; as the input says, or request`, parsePhase)
 		.addHelpText(
 			'after',
 			example(
@@ -67,7 +67,7 @@ export function policyCommand(terminal: Terminal = processTerminal()): Command {
 				'sallyport policy eval policy.tar.gz --input - --json < call.json',
 			),
 		)
-		.action((paths: readonly string[], options: Options & { readonly input: string; readonly phase?: Phase }) =>
+		.action((paths: readonly string[], options: Options & { readonly input: string; readonly phase?: PolicyPath }) =>
 			run(terminal, options, () => evalCommand(terminal, paths, options)),
 		);
 
@@ -92,10 +92,10 @@ function parseSize(text: string): number {
 	return parsed.data;
 }
 
-function parsePhase(text: string): Phase {
-	const phase = PHASES.find(name => name === text);
-	if (phase === undefined) throw new InvalidArgumentError(`Expected ${PHASES.join(', ')}.`);
-	return phase;
+function parsePhase(text: string): PolicyPath {
+	const path = POLICY_PATHS.find(name => name === text);
+	if (path === undefined) throw new InvalidArgumentError(`Expected ${POLICY_PATHS.join(', ')}.`);
+	return path;
 }
 
 function parseRevision(text: string): string {
@@ -128,8 +128,8 @@ async function checkCommand(
 		...(input === undefined ? {} : { input }),
 	});
 	if (options.json === true) {
-		const phases = checked.phases.map(({ phase, reads, micros }) => ({
-			phase,
+		const phases = checked.packages.map(({ path, reads, micros }) => ({
+			phase: path,
 			reads: reads ?? null,
 			evaluation_us: micros,
 		}));
@@ -160,7 +160,7 @@ async function buildCommand(
 	// What would be refused when it is loaded is not worth writing.
 	await loadBundle('default', bundle, paths.join(', '), limits(options));
 	await writeFile(options.output, bundle.archive);
-	const phases = [...bundle.phases.keys()];
+	const phases = [...bundle.packages.keys()];
 	if (options.json === true)
 		terminal.out(
 			jsonLine({ ok: true, file: options.output, bytes: bundle.archive.length, revision: bundle.revision, phases }),
@@ -175,12 +175,12 @@ async function buildCommand(
 async function evalCommand(
 	terminal: Terminal,
 	paths: readonly string[],
-	options: Options & { readonly input: string; readonly phase?: Phase },
+	options: Options & { readonly input: string; readonly phase?: PolicyPath },
 ): Promise<number> {
 	const input = await readInput(options.input);
 	const bundle = await readAny(paths, () => opaOf(options));
 	const policy = agentPolicy([await loadBundle('default', bundle, paths.join(', '), limits(options))]);
-	const phase = options.phase ?? phaseOf(input);
+	const phase = options.phase ?? askedBy(input);
 	const verdict = policy.evaluate(phase, input);
 	if (options.json === true) {
 		const { verdict: kind, cause, reasons, result, error, micros } = verdict;
@@ -228,7 +228,9 @@ async function readStandardInput(): Promise<Buffer> {
 	return Buffer.concat(chunks);
 }
 
-function phaseOf(input: string): Phase {
-	const { phase } = JSON.parse(input) as { readonly phase?: unknown };
-	return PHASES.find(name => name === phase) ?? 'request';
+/** What an input is for, by its own word. */
+function askedBy(input: string): PolicyPath {
+	const { phase, direction } = JSON.parse(input) as { readonly phase?: unknown; readonly direction?: unknown };
+	const named = PHASES.find(name => name === phase) ?? 'request';
+	return policyPath(named, direction === 'inbound' ? 'inbound' : 'outbound');
 }

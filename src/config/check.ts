@@ -2,6 +2,7 @@ import { parseEndpointSocket } from '../formats/endpoint-socket.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import { patternProblem } from '../formats/spiffe-pattern.ts';
 import { checkCredentials } from './check-credentials.ts';
+import { checkWays } from './check-ways.ts';
 import type { Config } from './schema.ts';
 
 type Fail = (path: readonly (string | number)[], message: string) => void;
@@ -12,6 +13,7 @@ export function check(config: Config, fail: Fail): void {
 	checkIdentity(config, fail);
 	checkPolicy(config, fail);
 	checkListeners(config, fail);
+	checkWays(config, fail);
 	checkUpstreams(config, fail);
 	checkCredentials(config, fail);
 	checkAdmin(config, fail);
@@ -36,13 +38,7 @@ function checkIds(config: Config, fail: Fail): void {
 	});
 	config.listeners.forEach((listener, index) => {
 		patterns(listener.agents, ['listeners', index, 'agents']);
-		const { authenticate } = listener;
-		if (typeof authenticate !== 'object') return;
-		if ('as' in authenticate) id(authenticate.as, ['listeners', index, 'authenticate', 'as']);
-		else
-			authenticate.token.agents.forEach((text, place) => {
-				id(text, ['listeners', index, 'authenticate', 'token', 'agents', place]);
-			});
+		if (listener.agent !== undefined) id(listener.agent, ['listeners', index, 'agent']);
 	});
 	for (const [name, upstream] of Object.entries(config.upstreams)) {
 		upstream.credentials?.forEach((entry, index) => {
@@ -87,8 +83,6 @@ function endpointProblem(text: string): string | undefined {
 	return hash === '' ? undefined : 'has a fragment, which no server sees';
 }
 
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
-
 function checkPolicy({ policy }: Config, fail: Fail): void {
 	if ((policy.files === undefined) === (policy.bundles === undefined))
 		fail(['policy'], 'expected either `files` or `bundles`');
@@ -101,52 +95,30 @@ function checkPolicy({ policy }: Config, fail: Fail): void {
 	});
 }
 
-function checkListeners({ listeners, upstreams, identity }: Config, fail: Fail): void {
+function checkListeners({ listeners, upstreams }: Config, fail: Fail): void {
 	const names = new Set<string>();
 	const addresses = new Set<string>();
-	const tokenNames = new Map<string, string>();
 	listeners.forEach((listener, index) => {
 		const at = (...more: (string | number)[]): (string | number)[] => ['listeners', index, ...more];
 		if (names.has(listener.name)) fail(at('name'), `two listeners are named ${listener.name}`);
 		names.add(listener.name);
-		const { address, authenticate } = listener;
+		const { address } = listener;
 		const key = address.kind === 'unix' ? address.path : `${address.host}:${address.port}`;
 		if (addresses.has(key) && !key.endsWith(':0')) fail(at('address'), 'two listeners have this address');
 		addresses.add(key);
-		if ((listener.serves === undefined) === (listener.upstream === undefined))
+		const inbound = listener.serves === 'inbound';
+		if (inbound && listener.upstream === undefined) fail(at(), "expected `upstream`: the workload's own server");
+		if (inbound && listener.agent === undefined) fail(at(), 'expected `agent`: the id of the workload behind');
+		if (!inbound && listener.agent !== undefined) fail(at('agent'), 'is for `serves: inbound`');
+		if (!inbound && (listener.serves === undefined) === (listener.upstream === undefined))
 			fail(at(), 'expected either `serves` or `upstream`');
 		if (listener.upstream !== undefined && upstreams[listener.upstream] === undefined)
 			fail(at('upstream'), `there is no upstream named ${listener.upstream}`);
-		if (listener.env !== undefined && listener.upstream === undefined)
+		if (listener.env !== undefined && (listener.upstream === undefined || inbound))
 			fail(at('env'), 'only a door has an address to hand out');
 		for (const key of ['user', 'database'] as const) {
 			if (listener[key] !== undefined && upstreams[listener.upstream ?? '']?.protocol !== 'postgres')
 				fail(at(key), 'is for a door to postgres');
-		}
-		if (typeof authenticate !== 'object') return;
-		if ('as' in authenticate && address.kind !== 'unix')
-			fail(at('authenticate', 'as'), 'only a Unix socket can be reached by one agent alone');
-		if ('token' in authenticate) {
-			if (address.kind === 'tcp' && !isLoopback(address.host))
-				fail(at('address'), 'tokens travel in the clear here: expected a loopback address or a Unix socket');
-			if (listener.upstream !== undefined && upstreams[listener.upstream]?.protocol === 'tcp')
-				fail(
-					at('authenticate', 'token'),
-					'opaque TCP has no place for a token: expected mtls, or a Unix socket with `as`',
-				);
-			authenticate.token.agents.forEach((id, place) => {
-				const name = id.slice(id.lastIndexOf('/') + 1);
-				const slot = `${authenticate.token.directory}/${name}`;
-				const other = tokenNames.get(slot);
-				if (other !== undefined && other !== id)
-					fail(
-						at('authenticate', 'token', 'agents', place),
-						`${other} has the same last part, and so the same token file`,
-					);
-				tokenNames.set(slot, id);
-				if (!id.startsWith(`spiffe://${identity.trust_domain}/`))
-					fail(at('authenticate', 'token', 'agents', place), `is not in the trust domain ${identity.trust_domain}`);
-			});
 		}
 	});
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { isMap, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import { isMap, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLMap, type YAMLSeq } from 'yaml';
 import type { z } from 'zod';
 import { check } from './check.ts';
 import { type Secret, secretProblem, secretText, useAt } from './credential.ts';
@@ -8,6 +8,7 @@ import { freeze, type Loaded, type Problem } from './loaded.ts';
 import { decimalModes } from './octal.ts';
 import { type Config, schema } from './schema.ts';
 import { warn } from './warnings.ts';
+import type { WayConfig } from './ways.ts';
 
 type Path = readonly (string | number)[];
 
@@ -68,8 +69,7 @@ export function parseConfig(
 		let node: unknown = document.contents;
 		let offset = 0;
 		for (const part of path) {
-			const next: Node | null | undefined =
-				isMap(node) || isSeq(node) ? (node.get(part, true) as Node | undefined) : undefined;
+			const next = isMap(node) || isSeq(node) ? childOf(node, part) : undefined;
 			if (next?.range === undefined || next.range === null) break;
 			offset = next.range[0];
 			node = next;
@@ -109,6 +109,11 @@ export function parseConfig(
 	return { file, directory, config: freeze(config), warnings };
 }
 
+/** A key that is written as a number, such as a user id, is one in the document and a string in the configuration. */
+const childOf = (node: YAMLMap | YAMLSeq, part: string | number): Node | null | undefined =>
+	(node.get(part, true) ??
+		(isMap(node) && /^\d{1,15}$/.test(String(part)) ? node.get(Number(part), true) : undefined)) as Node | undefined;
+
 const pathText = (path: Path): string =>
 	path.reduce<string>(
 		(text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`),
@@ -132,7 +137,7 @@ function issueProblems(issue: z.core.$ZodIssue, problem: (path: Path, message: s
 		return [
 			problem(
 				path,
-				`expected one of ${issue.errors.map(errors => errors.map(one => expectation(one).replace(/^expected /, '')).join(' and ')).join(', or ')}`,
+				`expected one of ${[...new Set(issue.errors.map(errors => errors.map(one => expectation(one).replace(/^expected /, '')).join(' and ')))].join(', or ')}`,
 			),
 		];
 	}
@@ -149,6 +154,7 @@ function expectation(issue: z.core.$ZodIssue): string {
 			? `is missing (${issue.expected})`
 			: `expected ${issue.expected}${found === undefined ? '' : `, found ${found}`}`;
 	}
+	if (issue.code === 'invalid_key' && issue.issues[0] !== undefined) return expectation(issue.issues[0]);
 	if (issue.code === 'invalid_value')
 		return `expected ${issue.values.map(value => JSON.stringify(value)).join(' or ')}`;
 	if (issue.code === 'invalid_format' && issue.message.startsWith('a ')) return `expected ${issue.message}`;
@@ -236,10 +242,9 @@ function absolutePaths(config: Config, directory: string): Config {
 		listeners: config.listeners.map(listener => ({
 			...listener,
 			address: socket(listener.address),
-			authenticate:
-				typeof listener.authenticate === 'object' && 'token' in listener.authenticate
-					? { token: { ...listener.authenticate.token, directory: at(listener.authenticate.token.directory) } }
-					: listener.authenticate,
+			authenticate: Array.isArray(listener.authenticate)
+				? listener.authenticate.map(way => wayAt(way, at))
+				: wayAt(listener.authenticate, at),
 		})),
 		upstreams: Object.fromEntries(
 			Object.entries(config.upstreams).map(([name, upstream]) => [
@@ -297,6 +302,8 @@ function credentialsAt(entries: Credentials, at: (path: string) => string): Cred
 			: { basic: { username: secretAt(basic.username), password: secretAt(basic.password) } }),
 	}));
 }
+const wayAt = (way: WayConfig, at: (path: string) => string): WayConfig =>
+	way !== 'mtls' && 'token' in way ? { token: { ...way.token, directory: at(way.token.directory) } } : way;
 
 function identityAt({ svid, trust_bundles: bundles, ...rest }: Config['identity'], at: (path: string) => string) {
 	const { files } = svid;

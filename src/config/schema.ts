@@ -12,6 +12,7 @@ import {
 	spiffeIdText,
 	trustDomain,
 } from './values.ts';
+import { authenticate } from './ways.ts';
 
 /**
  * The configuration file. Every key has a description: docs/configuration.md and the JSON Schema are made from here.
@@ -99,30 +100,23 @@ const policy = z.strictObject({
 	memory: size.default(64 * 1024 * 1024).describe('Greatest WebAssembly memory of one bundle.'),
 });
 
-const authenticate = z.union([
-	z.literal('mtls'),
-	z.strictObject({
-		token: z
-			.strictObject({
-				directory: path.describe('Where `NAME/token` is written, one folder per agent, to be mounted only there.'),
-				agents: z.array(spiffeIdText).min(1).describe('The agents that get a token.'),
-				rotate: duration
-					.default(24 * 3600_000)
-					.describe('How often tokens are renewed; the one before stays good for one more such time.'),
-			})
-			.describe("By a token of the agent's own, where a certificate cannot be shown."),
-	}),
-	z.strictObject({ as: spiffeIdText.describe('The only agent that can reach this Unix socket.') }),
-]);
-
 const listener = z.strictObject({
 	name: z
 		.string()
 		.regex(/^[a-z0-9][a-z0-9_-]*$/)
 		.describe('Name in input, records and metrics.'),
 	address: listenAddress.describe('`HOST:PORT`, or `unix:PATH`.'),
-	serves: z.enum(['http_proxy']).optional().describe('`http_proxy`: absolute-form requests and CONNECT.'),
-	upstream: z.string().optional().describe('Makes the listener a door to this upstream.'),
+	serves: z
+		.enum(['http_proxy', 'inbound'])
+		.optional()
+		.describe(
+			'`http_proxy`: absolute-form requests and CONNECT. `inbound`: what others call the workload behind for, at `upstream`.',
+		),
+	upstream: z
+		.string()
+		.optional()
+		.describe("Makes the listener a door to this upstream; with `serves: inbound`, the workload's own server."),
+	agent: spiffeIdText.optional().describe('The workload behind, with `serves: inbound`: `target.agent` of the input.'),
 	env: z
 		.string()
 		.regex(/^[A-Z_][A-Z0-9_]*$/)
@@ -135,7 +129,9 @@ const listener = z.strictObject({
 		.optional()
 		.describe("Database user in that address, for a door to `postgres`; the last part of the agent's id when absent."),
 	database: z.string().min(1).max(63).optional().describe('Database in that address, for a door to `postgres`.'),
-	authenticate: authenticate.default('mtls').describe('How an agent is known here.'),
+	authenticate: authenticate
+		.default('mtls')
+		.describe('How an agent is known here; in a list, tried in the order given.'),
 	agents: agents.optional().describe('Who may use this listener; every agent of the own trust domain when absent.'),
 	mode: fileMode.default(0o660).describe('Mode of the Unix socket. Octal, and written so: `0o660`, or `"0660"`.'),
 	connections: z.number().int().positive().optional().describe('Overrides `limits.connections`.'),

@@ -93,3 +93,16 @@ export const agentPattern = z
 		/^spiffe:\/\/[a-z0-9._-]+(\/(\*|[A-Za-z0-9._-]+))*(\/\*\*)?$/,
 		'a pattern of SPIFFE IDs such as spiffe://example.org/agents/*',
 	);
+
+/** A user of the kernel's, as the key of a map. The largest one stands for nobody (chown(2)). */
+export const userId = z
+	.string()
+	.regex(/^(0|[1-9]\d{0,9})$/, 'a user id such as 1001')
+	.refine(text => Number(text) < 2 ** 32 - 1, 'expected a user id such as 1001');
+
+/** Of a header field (RFC 9110 §5.6.2), without an underscore, which some servers read as a dash. */
+export const headerName = z
+	.string()
+	.max(64)
+	.regex(/^[A-Za-z0-9-]+$/, 'a name of a header field such as x-forwarded-jwt')
+	.toLowerCase();

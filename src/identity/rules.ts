@@ -13,7 +13,7 @@ import { type Certificate, openCertificate, type TrustBundles } from './trust.ts
 /** Certificates that a peer may show, the leaf included. */
 const MAX_CHAIN = 10;
 /** An id becomes a list of its prefixes in every input; deeper ids would make that list the bulk of it. */
-const MAX_SEGMENTS = 64;
+export const MAX_SEGMENTS = 64;
 
 /** Critical extensions of a leaf that are acted on here. */
 const UNDERSTOOD_IN_LEAF: ReadonlySet<string> = new Set([

@@ -11,7 +11,7 @@ export interface SpiffeId {
 }
 
 /** How the caller proved who it is. */
-export type Authentication = 'mtls' | 'token' | 'as';
+export type Authentication = 'mtls' | 'token' | 'as' | 'unix' | 'jwt_svid';
 
 /** Who calls, once it is known. Made once per connection (per token), so its JSON is made once too. */
 export interface Identity {
@@ -23,6 +23,8 @@ export interface Identity {
 	readonly serial?: string;
 	/** SHA-256 of the leaf's DER, lower-case hex; only for `mtls`. */
 	readonly fingerprint?: string;
+	/** The kernel's user; only for `unix`. */
+	readonly user?: number;
 	/** The text of `input.agent`. */
 	readonly json: string;
 }
@@ -30,7 +32,7 @@ export interface Identity {
 export function identity(
 	agent: SpiffeId,
 	authentication: Authentication,
-	more: { notAfter?: number; serial?: string; fingerprint?: string } = {},
+	more: { notAfter?: number; serial?: string; fingerprint?: string; user?: number } = {},
 ): Identity {
 	const json = JSON.stringify({
 		id: agent.id,

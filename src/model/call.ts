@@ -2,6 +2,31 @@ export type Phase = 'connect' | 'request' | 'response';
 
 export const PHASES: readonly Phase[] = ['connect', 'request', 'response'];
 
+/** Whether an agent calls out, or a call comes in to the workload that Sallyport stands before. */
+export type Direction = 'outbound' | 'inbound';
+
+/** What is asked of policy, below `sallyport/`: `request`, or `inbound/request`. Each is a package of its own. */
+export type PolicyPath = Phase | `inbound/${Phase}`;
+
+export const POLICY_PATHS: readonly PolicyPath[] = [
+	...PHASES,
+	...PHASES.map((phase): PolicyPath => `inbound/${phase}`),
+];
+
+const INBOUND: Readonly<Record<Phase, PolicyPath>> = {
+	connect: 'inbound/connect',
+	request: 'inbound/request',
+	response: 'inbound/response',
+};
+
+export const policyPath = (phase: Phase, direction: Direction): PolicyPath =>
+	direction === 'inbound' ? INBOUND[phase] : phase;
+
+export const phaseOf = (path: PolicyPath): Phase =>
+	PHASES.find(phase => path === phase || path === INBOUND[phase]) ?? 'request';
+
+export const directionOf = (path: PolicyPath): Direction => (path.startsWith('inbound/') ? 'inbound' : 'outbound');
+
 export type Effect = 'read' | 'write' | 'unknown';
 
 /** `input.call`: the same four for every protocol, and what records always hold of a call. */

@@ -53,7 +53,7 @@ export const REFUSALS = {
 	phase_undefined: entry(
 		'denied',
 		'No policy bundle defines the package that judges this phase.',
-		'Define `package sallyport.connect` or `sallyport.request` in the policy.',
+		'Define `package sallyport.connect` or `sallyport.request` in the policy; for calls that come in, `sallyport.inbound.connect` or `sallyport.inbound.request`.',
 	),
 	policy_missing: entry(
 		'unavailable',

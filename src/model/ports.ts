@@ -1,5 +1,5 @@
 import type { Identity } from './agent.ts';
-import type { Phase, Reads } from './call.ts';
+import type { PolicyPath, Reads } from './call.ts';
 import type { Refused } from './cause.ts';
 import type { ControlRecord, DecisionRecord, OutcomeRecord, RefusedConnection } from './record.ts';
 import type { BundleRevision, Verdict } from './verdict.ts';
@@ -8,11 +8,11 @@ import type { BundleRevision, Verdict } from './verdict.ts';
 export interface AgentPolicy {
 	readonly bundles: readonly BundleRevision[];
 	/** Union over the bundles that apply. */
-	reads(phase: Phase): Reads;
-	/** Whether any bundle that applies defines the phase. */
-	defines(phase: Phase): boolean;
+	reads(path: PolicyPath): Reads;
+	/** Whether any bundle that applies has this package. */
+	defines(path: PolicyPath): boolean;
 	/** Pure and synchronous. Never throws: a failure is the verdict `deny` with `policy_error`. */
-	evaluate(phase: Phase, input: string): Verdict;
+	evaluate(path: PolicyPath, input: string): Verdict;
 }
 
 /** One activated set of policy bundles. A reload makes another one and swaps the reference. */

@@ -1,3 +1,5 @@
+import { type Phase, type PolicyPath, policyPath } from './call.ts';
+
 /** The protocols that an upstream can speak. The registry in protocols/ has a folder for each. */
 export type ProtocolName = 'http' | 'tcp' | 'postgres';
 
@@ -15,12 +17,14 @@ export interface Target {
 	/** Whether Sallyport itself speaks TLS to it. */
 	readonly tls: boolean;
 	readonly sni?: string;
+	/** The workload behind, which calls come in to; absent where agents call out. */
+	readonly agent?: string;
 	/** The text of `input.target`. */
 	readonly json: string;
 }
 
 export function target(fields: Omit<Target, 'json'>): Target {
-	const { upstream, host, port, protocol, tls, sni } = fields;
+	const { upstream, host, port, protocol, tls, sni, agent } = fields;
 	const json = JSON.stringify({
 		...(upstream === undefined ? {} : { name: upstream }),
 		host,
@@ -28,6 +32,11 @@ export function target(fields: Omit<Target, 'json'>): Target {
 		protocol,
 		tls,
 		...(sni === undefined ? {} : { sni }),
+		...(agent === undefined ? {} : { agent }),
 	});
 	return Object.freeze({ ...fields, json });
 }
+
+/** Which package of the policy judges this phase of a call that is aimed there. */
+export const judgedBy = (phase: Phase, { agent }: Target): PolicyPath =>
+	agent === undefined ? phase : policyPath(phase, 'inbound');

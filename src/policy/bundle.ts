@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
-import { PHASES, type Phase } from '../model/call.ts';
+import { POLICY_PATHS, type PolicyPath } from '../model/call.ts';
 import { contractEntrypoint, packageEntrypoint } from './contract-module.ts';
 import { problem } from './problem.ts';
 import { readTar, type TarEntry, writeTar } from './tar.ts';
@@ -15,10 +15,11 @@ const MAX_ENTRIES = 10_000;
 /** Of what we write into the manifest. */
 const METADATA_VERSION = 1;
 
-export interface PhaseEntry {
+/** How one package of a bundle is evaluated. */
+export interface PackageEntry {
 	readonly entrypoint: string;
 	readonly shape: Shape;
-	/** Paths below `input` that the phase reads; undefined when that is not known. */
+	/** Paths below `input` that it reads; undefined when that is not known. */
 	readonly reads: readonly (readonly string[])[] | undefined;
 }
 
@@ -27,14 +28,14 @@ export interface Bundle {
 	readonly wasm: Buffer;
 	/** Text of the data document. */
 	readonly data: Buffer;
-	/** The phases that it defines. */
-	readonly phases: ReadonlyMap<Phase, PhaseEntry>;
+	/** The packages that it has, of those that Sallyport asks for. */
+	readonly packages: ReadonlyMap<PolicyPath, PackageEntry>;
 	/** The whole archive. */
 	readonly archive: Buffer;
 }
 
-/** Paths that policy reads below `input`, by phase. */
-export type ReadPaths = Readonly<Partial<Record<Phase, readonly (readonly string[])[]>>>;
+/** Paths that policy reads below `input`, by package. */
+export type ReadPaths = Readonly<Partial<Record<PolicyPath, readonly (readonly string[])[]>>>;
 
 /** What is read of a manifest. */
 interface Manifest {
@@ -73,25 +74,25 @@ export async function readBundle(archive: Buffer, path: string): Promise<Bundle>
 
 	const entrypoints = new Set(manifest.wasm.map(entry => entry.entrypoint.replace(/^\/+/, '')));
 	const reads = manifest.ours?.module === sha256(wasm) ? manifest.ours.reads : undefined;
-	const phases = new Map<Phase, PhaseEntry>();
-	for (const phase of PHASES) {
-		const known = reads?.[phase];
-		if (entrypoints.has(contractEntrypoint(phase))) {
-			phases.set(phase, { entrypoint: contractEntrypoint(phase), shape: 'contract', reads: known });
-		} else if (entrypoints.has(packageEntrypoint(phase))) {
-			phases.set(phase, { entrypoint: packageEntrypoint(phase), shape: 'package', reads: known });
+	const packages = new Map<PolicyPath, PackageEntry>();
+	for (const asked of POLICY_PATHS) {
+		const known = reads?.[asked];
+		if (entrypoints.has(contractEntrypoint(asked))) {
+			packages.set(asked, { entrypoint: contractEntrypoint(asked), shape: 'contract', reads: known });
+		} else if (entrypoints.has(packageEntrypoint(asked))) {
+			packages.set(asked, { entrypoint: packageEntrypoint(asked), shape: 'package', reads: known });
 		}
 	}
-	if (phases.size === 0)
+	if (packages.size === 0)
 		throw problem(
-			`the bundle has no entry point that Sallyport asks for: ${PHASES.map(packageEntrypoint).join(', ')}`,
+			`the bundle has no entry point that Sallyport asks for: ${POLICY_PATHS.map(packageEntrypoint).join(', ')}`,
 			path,
 		);
 	const revision =
 		manifest.revision === undefined || manifest.revision === ''
 			? sha256(Buffer.concat([wasm, data]))
 			: manifest.revision;
-	return { revision, wasm, data, phases, archive };
+	return { revision, wasm, data, packages, archive };
 }
 
 function readManifest(bytes: Buffer | undefined, path: string): Manifest {
@@ -130,8 +131,8 @@ const isOurs = (value: unknown): value is NonNullable<Manifest['ours']> =>
 	typeof value['module'] === 'string' &&
 	isObject(value['reads']) &&
 	Object.entries(value['reads']).every(
-		([phase, paths]) =>
-			(PHASES as readonly string[]).includes(phase) &&
+		([asked, paths]) =>
+			(POLICY_PATHS as readonly string[]).includes(asked) &&
 			Array.isArray(paths) &&
 			paths.every(path => Array.isArray(path) && path.every(part => typeof part === 'string')),
 	);

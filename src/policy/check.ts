@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { PHASES, type Phase } from '../model/call.ts';
+import { directionOf, POLICY_PATHS, type PolicyPath, phaseOf } from '../model/call.ts';
 import type { AgentPolicy } from '../model/ports.ts';
 import type { Builtin } from './builtins/contract.ts';
 import type { Bundle } from './bundle.ts';
@@ -18,11 +18,12 @@ const FOREIGN: ReadonlySet<string> = new Set(['system', 'envoy', 'istio']);
 export interface Checked {
 	readonly bundle: Bundle;
 	readonly policy: AgentPolicy;
-	readonly phases: readonly CheckedPhase[];
+	readonly packages: readonly CheckedPackage[];
 }
 
-export interface CheckedPhase {
-	readonly phase: Phase;
+export interface CheckedPackage {
+	/** Below `sallyport/`. */
+	readonly path: PolicyPath;
 	/** Undefined when everything is read. */
 	readonly reads: readonly string[] | undefined;
 	/** Of one evaluation of the sample input, microseconds. */
@@ -51,12 +52,12 @@ export async function checkPolicy(opa: Opa, roots: readonly string[], options: C
 	const bundle = await compileSources(opa, sources);
 	const loaded = await loadBundle('default', bundle, roots.join(', '), options);
 	const policy = agentPolicy([loaded]);
-	const phases = PHASES.filter(phase => policy.defines(phase)).map(phase => ({
-		phase,
-		reads: policy.reads(phase).paths,
-		micros: costOf(policy, phase, options.input ?? JSON.stringify(sampleInput(phase))),
+	const packages = POLICY_PATHS.filter(path => policy.defines(path)).map(path => ({
+		path,
+		reads: policy.reads(path).paths,
+		micros: costOf(policy, path, options.input ?? JSON.stringify(sampleInput(path))),
 	}));
-	return { bundle, policy, phases };
+	return { bundle, policy, packages };
 }
 
 /** Runs every step, and throws what all of them found. */
@@ -96,24 +97,26 @@ const ROUNDS = 5;
 const PER_ROUND = 200;
 
 /** The best of some rounds: what the others were more is not the policy's. */
-function costOf(policy: AgentPolicy, phase: Phase, input: string): number {
-	for (let index = 0; index < WARM_UP; index++) policy.evaluate(phase, input);
+function costOf(policy: AgentPolicy, path: PolicyPath, input: string): number {
+	for (let index = 0; index < WARM_UP; index++) policy.evaluate(path, input);
 	let best = Number.POSITIVE_INFINITY;
 	for (let round = 0; round < ROUNDS; round++) {
 		const start = performance.now();
-		for (let index = 0; index < PER_ROUND; index++) policy.evaluate(phase, input);
+		for (let index = 0; index < PER_ROUND; index++) policy.evaluate(path, input);
 		best = Math.min(best, ((performance.now() - start) * 1000) / PER_ROUND);
 	}
 	return Math.round(best * 10) / 10;
 }
 
 /** A call as Sallyport would describe it. */
-export function sampleInput(phase: Phase): Readonly<Record<string, unknown>> {
+export function sampleInput(path: PolicyPath): Readonly<Record<string, unknown>> {
+	const phase = phaseOf(path);
+	const direction = directionOf(path);
 	const session = phase === 'connect';
 	return {
 		phase,
 		time: '2026-01-02T03:04:05.678Z',
-		direction: 'outbound',
+		direction,
 		labels: { cluster: 'dev' },
 		listener: 'egress',
 		agent: {
@@ -130,6 +133,7 @@ export function sampleInput(phase: Phase): Readonly<Record<string, unknown>> {
 			port: 443,
 			protocol: session ? 'postgres' : 'http',
 			tls: true,
+			...(direction === 'inbound' ? { agent: 'spiffe://example.org/agents/crm' } : {}),
 		},
 		call: session
 			? { protocol: 'postgres', operation: 'connect', resource: 'orders', effect: 'unknown' }

@@ -1,14 +1,14 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
-import type { Phase } from '../model/call.ts';
+import type { PolicyPath } from '../model/call.ts';
 import { annotate, type Bundle, type ReadPaths, readBundle } from './bundle.ts';
 import {
 	contractEntrypoint,
 	contractModule,
 	contractProblems,
 	definedRules,
-	packageEntrypoint,
+	packageName,
 	parseModules,
 	throwProblems,
 } from './contract-module.ts';
@@ -36,25 +36,25 @@ export async function compileSources(opa: Opa, sources: Sources, revision?: stri
 	throwProblems(contractProblems(modules));
 	const defined = definedRules(modules);
 	return await withStage(files, async folder => {
-		for (const [phase, rules] of defined)
-			await stageText(folder, posix.join(OURS, `${phase}.rego`), contractModule(phase, rules));
+		for (const [path, rules] of defined)
+			await stageText(folder, posix.join(OURS, `${path}.rego`), contractModule(path, rules));
 		if (defined.size === 0) {
 			// Nothing to build; but if it does not even compile, that is what its author wants to know first.
 			await check(opa, files, folder);
 			throw problem('no package judges anything: define `package sallyport.request` or `package sallyport.connect`');
 		}
-		const phases = [...defined.keys()];
+		const asked = [...defined.keys()];
 		const output = join(folder, 'bundle.tar.gz');
-		const entrypoints = phases.flatMap(phase => ['-e', contractEntrypoint(phase)]);
+		const entrypoints = asked.flatMap(path => ['-e', contractEntrypoint(path)]);
 		const [built, ...reads] = await Promise.all([
 			opa.run(['build', '-b', '.', '-t', 'wasm', '-o', output, ...entrypoints], { cwd: folder }),
-			...phases.map(phase => readPaths(opa, folder, phase)),
+			...asked.map(path => readPaths(opa, folder, path)),
 		]);
 		if (built.status !== 0) {
 			await check(opa, files, folder);
 			throw new PolicyError(problemsIn(built.stderr, files));
 		}
-		const known: ReadPaths = Object.fromEntries(phases.map((phase, index) => [phase, reads[index] ?? []]));
+		const known: ReadPaths = Object.fromEntries(asked.map((path, index) => [path, reads[index] ?? []]));
 		const archive = await annotate(await readFile(output), revision ?? sources.revision, known);
 		return await readBundle(archive, sources.files[0]?.path ?? '');
 	});
@@ -138,9 +138,9 @@ interface Term {
 	readonly value: unknown;
 }
 
-/** Which paths below `input` the phase reads, by `opa deps`. */
-async function readPaths(opa: Opa, folder: string, phase: Phase): Promise<readonly (readonly string[])[]> {
-	const query = `data.${packageEntrypoint(phase).replaceAll('/', '.')}`;
+/** Which paths below `input` a package reads, by `opa deps`. */
+async function readPaths(opa: Opa, folder: string, path: PolicyPath): Promise<readonly (readonly string[])[]> {
+	const query = `data.${packageName(path)}`;
 	const { status, stdout } = await opa.run(['deps', '-b', '.', '--format', 'json', query], { cwd: folder });
 	// A policy that does not compile is reported by the build. For one that does, silence means: everything.
 	if (status !== 0) return [[]];

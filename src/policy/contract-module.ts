@@ -1,4 +1,4 @@
-import { PHASES, type Phase } from '../model/call.ts';
+import { PHASES, type Phase, POLICY_PATHS, type PolicyPath, phaseOf } from '../model/call.ts';
 import type { Opa } from './opa.ts';
 import { PolicyError, type Problem } from './problem.ts';
 import type { SourceFile } from './sources.ts';
@@ -60,31 +60,28 @@ export async function parseModules(opa: Opa, files: readonly SourceFile[]): Prom
 	});
 }
 
-/** The phase that a package judges; undefined for packages of the author's own. */
-export function phaseOf(path: readonly string[]): Phase | undefined {
-	if (path.length !== 2 || path[0] !== 'sallyport') return undefined;
-	return PHASES.find(phase => phase === path[1]);
+/** What a package is asked for; undefined for packages of the author's own. */
+function askedFor([first, ...rest]: readonly string[]): PolicyPath | undefined {
+	const path = rest.join('/');
+	return first === 'sallyport' ? POLICY_PATHS.find(known => known === path) : undefined;
 }
-
-/** Inbound calls are judged by packages of their own; they are known, but nothing asks for them yet. */
-const isInbound = (path: readonly string[]): boolean =>
-	path.length === 3 && path[1] === 'inbound' && phaseOf(['sallyport', path[2] ?? '']) !== undefined;
 
 /** Unknown packages and rules under `sallyport`. */
 export function contractProblems(modules: readonly Module[]): readonly Problem[] {
 	const problems: Problem[] = [];
 	for (const { file, package: path, rules } of modules) {
 		if (path[0] !== 'sallyport' || file.kind === 'test') continue;
-		const phase = phaseOf(isInbound(path) ? ['sallyport', path[2] ?? ''] : path);
-		if (phase === undefined) {
+		const asked = askedFor(path);
+		if (asked === undefined) {
 			const known = PHASES.map(name => `sallyport.${name}`).join(', ');
 			problems.push({
-				message: `unknown package ${path.join('.')}: Sallyport asks for ${known}`,
+				message: `unknown package ${path.join('.')}: Sallyport asks for ${known}, and sallyport.inbound.request and its like`,
 				file: file.path,
 				line: lineOf(file, /^\s*package\b/),
 			});
 			continue;
 		}
+		const phase = phaseOf(asked);
 		for (const rule of rules) {
 			if (rule.name.startsWith('_')) continue;
 			const known = RULES[phase].includes(rule.name) && !rule.isFunction;
@@ -107,7 +104,7 @@ export function contractProblems(modules: readonly Module[]): readonly Problem[]
 /** Rules whose shape cannot be right, found without evaluating: for `policy check`. */
 export function shapeProblems(modules: readonly Module[]): readonly Problem[] {
 	return modules.flatMap(({ file, package: path, rules }) => {
-		if (phaseOf(path) === undefined || file.kind === 'test') return [];
+		if (askedFor(path) === undefined || file.kind === 'test') return [];
 		return rules.flatMap(rule => {
 			const line = lineOf(file, new RegExp(`^\\s*(default\\s+)?${rule.name}\\b`));
 			if ((rule.name === 'deny' || rule.name === 'ask') && !rule.isSet) {
@@ -129,39 +126,42 @@ function lineOf(file: SourceFile, pattern: RegExp): number {
 	return index < 0 ? 1 : index + 1;
 }
 
-/** Which rules the modules define, by phase; a package without rules is defined too. */
-export function definedRules(modules: readonly Module[]): ReadonlyMap<Phase, ReadonlySet<string>> {
-	const defined = new Map<Phase, Set<string>>();
+/** Which rules the modules define, by package; a package without rules is defined too. */
+export function definedRules(modules: readonly Module[]): ReadonlyMap<PolicyPath, ReadonlySet<string>> {
+	const defined = new Map<PolicyPath, Set<string>>();
 	for (const { file, package: path, rules } of modules) {
-		const phase = phaseOf(path);
-		if (phase === undefined || file.kind === 'test') continue;
-		const names = defined.get(phase) ?? new Set();
+		const asked = askedFor(path);
+		if (asked === undefined || file.kind === 'test') continue;
+		const names = defined.get(asked) ?? new Set();
 		for (const rule of rules) names.add(rule.name);
-		defined.set(phase, names);
+		defined.set(asked, names);
 	}
 	return defined;
 }
 
-export const contractEntrypoint = (phase: Phase): string => `sallyport/contract/${phase}/verdict`;
-export const packageEntrypoint = (phase: Phase): string => `sallyport/${phase}`;
+export const contractEntrypoint = (path: PolicyPath): string => `sallyport/contract/${path}/verdict`;
+export const packageEntrypoint = (path: PolicyPath): string => `sallyport/${path}`;
+/** As Rego names it: `sallyport.inbound.request`. */
+export const packageName = (path: PolicyPath): string => `sallyport.${path.replaceAll('/', '.')}`;
 
 /**
- * Rego of ours for one phase. `allow` becomes a list of no or one value, so that undefined can be told from false;
+ * Rego of ours for one package. `allow` becomes a list of no or one value, so that undefined can be told from false;
  * `deny` and `ask` stay sets, and what is not a set becomes an object that names its type. An input that could not be
  * read is no object: then the verdict is undefined, and not what rules say about nothing.
  */
-export function contractModule(phase: Phase, rules: ReadonlySet<string>): string {
+export function contractModule(path: PolicyPath, rules: ReadonlySet<string>): string {
+	const judging = `data.${packageName(path)}`;
 	const list = (name: string): string => {
 		if (!rules.has(name)) return `${name} := []\n`;
-		const rule = `data.sallyport.${phase}.${name}`;
+		const rule = `${judging}.${name}`;
 		return [
 			`${name} := found if {\n\tfound := ${rule}\n\tis_set(found)\n}`,
 			`else := {"malformed": type} if {\n\ttype := type_name(${rule})\n}`,
 			'else := []\n',
 		].join('\n');
 	};
-	const allow = rules.has('allow') ? `[value | value := data.sallyport.${phase}.allow]` : '[]';
-	return `package sallyport.contract.${phase}\n\nverdict := {"allow": ${allow}, "deny": deny, "ask": ask} if is_object(input)\n\n${list('deny')}\n${list('ask')}`;
+	const allow = rules.has('allow') ? `[value | value := ${judging}.allow]` : '[]';
+	return `package sallyport.contract.${path.replaceAll('/', '.')}\n\nverdict := {"allow": ${allow}, "deny": deny, "ask": ask} if is_object(input)\n\n${list('deny')}\n${list('ask')}`;
 }
 
 export function throwProblems(problems: readonly Problem[]): void {

@@ -1,5 +1,14 @@
 import type { Identity } from '../model/agent.ts';
-import type { CallFacts, Mask, MaskedText, Phase, Reads, Section } from '../model/call.ts';
+import {
+	type CallFacts,
+	directionOf,
+	type Mask,
+	type MaskedText,
+	type PolicyPath,
+	phaseOf,
+	type Reads,
+	type Section,
+} from '../model/call.ts';
 import type { Conn } from '../model/conn.ts';
 import type { AgentPolicy } from '../model/ports.ts';
 import type { Target } from '../model/target.ts';
@@ -23,21 +32,24 @@ export interface CallInput {
 /** One per configuration; holds what can be prepared. */
 export class InputBuilder {
 	readonly #labels: string;
-	readonly #plans: Readonly<Record<Phase, WeakMap<AgentPolicy, Plan>>> = {
+	readonly #plans: Readonly<Record<PolicyPath, WeakMap<AgentPolicy, Plan>>> = {
 		connect: new WeakMap(),
 		request: new WeakMap(),
 		response: new WeakMap(),
+		'inbound/connect': new WeakMap(),
+		'inbound/request': new WeakMap(),
+		'inbound/response': new WeakMap(),
 	};
 
 	constructor(labels: Readonly<Record<string, string>>) {
 		this.#labels = JSON.stringify(labels);
 	}
 
-	build(policy: AgentPolicy, phase: Phase, input: CallInput): MaskedText {
-		let plan = this.#plans[phase].get(policy);
+	build(policy: AgentPolicy, path: PolicyPath, input: CallInput): MaskedText {
+		let plan = this.#plans[path].get(policy);
 		if (plan === undefined) {
-			plan = new Plan(phase, policy.reads(phase), this.#labels);
-			this.#plans[phase].set(policy, plan);
+			plan = new Plan(path, policy.reads(path), this.#labels);
+			this.#plans[path].set(policy, plan);
 		}
 		return plan.build(input);
 	}
@@ -62,11 +74,11 @@ class Plan {
 	#lastTime = Number.NaN;
 	#lastTimeText = '';
 
-	constructor(phase: Phase, reads: Reads, labels: string) {
+	constructor(path: PolicyPath, reads: Reads, labels: string) {
 		this.#reads = reads;
 		let fixed = '';
-		if (reads.has('phase')) fixed += `,"phase":"${phase}"`;
-		if (reads.has('direction')) fixed += ',"direction":"outbound"';
+		if (reads.has('phase')) fixed += `,"phase":"${phaseOf(path)}"`;
+		if (reads.has('direction')) fixed += `,"direction":"${directionOf(path)}"`;
 		if (reads.has('labels')) fixed += `,"labels":${labels}`;
 		this.#time = reads.has('time');
 		this.#fixed = this.#time ? fixed : fixed.slice(1);

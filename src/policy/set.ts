@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { PHASES, type Phase, type Reads } from '../model/call.ts';
+import { POLICY_PATHS, type PolicyPath, phaseOf, type Reads } from '../model/call.ts';
 import type { AgentPolicy, PolicySet } from '../model/ports.ts';
 import type { BundleRevision, Verdict } from '../model/verdict.ts';
 import type { Builtin } from './builtins/contract.ts';
@@ -20,12 +20,12 @@ export interface LoadedBundle {
 	readonly name: string;
 	readonly revision: string;
 	readonly bundle: Bundle;
-	readonly phases: ReadonlyMap<Phase, LoadedPhase>;
+	readonly packages: ReadonlyMap<PolicyPath, LoadedPackage>;
 	/** Bytes of WebAssembly memory. */
 	memory(): number;
 }
 
-interface LoadedPhase {
+interface LoadedPackage {
 	readonly reads: readonly (readonly string[])[] | undefined;
 	evaluate(input: string): Statement | Malformed;
 }
@@ -44,16 +44,16 @@ export async function loadBundle(
 		if (error instanceof ModuleRefused || error instanceof WebAssembly.CompileError) throw problem(error.message, path);
 		throw error;
 	}
-	const phases = new Map<Phase, LoadedPhase>();
-	for (const [phase, entry] of bundle.phases) {
+	const packages = new Map<PolicyPath, LoadedPackage>();
+	for (const [asked, entry] of bundle.packages) {
 		const entrypoint = engine.entrypoints.get(entry.entrypoint);
 		if (entrypoint === undefined) throw problem(`the module has no entry point ${entry.entrypoint}`, path);
 		// Whoever asks for the time reads it, although no reference to the input says so.
 		const clock = engine.builtins.includes('time.now_ns');
 		const reads = entry.reads === undefined || !clock ? entry.reads : [...entry.reads, ['time']];
-		phases.set(phase, { reads, evaluate: evaluator(engine, entrypoint, entry.shape) });
+		packages.set(asked, { reads, evaluate: evaluator(engine, entrypoint, entry.shape) });
 	}
-	return { name, revision: bundle.revision, bundle, phases, memory: () => engine.memory };
+	return { name, revision: bundle.revision, bundle, packages, memory: () => engine.memory };
 }
 
 function evaluator(engine: Engine, entrypoint: number, shape: Shape): (input: string) => Statement | Malformed {
@@ -123,20 +123,20 @@ export function agentPolicy(loaded: readonly LoadedBundle[]): AgentPolicy {
 	const bundles: readonly BundleRevision[] = Object.freeze(
 		loaded.map(({ name, revision }) => Object.freeze({ name, revision })),
 	);
-	const reads = byPhase(phase => unionOfReads(loaded.flatMap(bundle => bundle.phases.get(phase) ?? [])));
-	const judges = byPhase(phase =>
+	const reads = byPath(path => unionOfReads(loaded.flatMap(bundle => bundle.packages.get(path) ?? [])));
+	const judges = byPath(path =>
 		loaded.flatMap(bundle => {
-			const found = bundle.phases.get(phase);
+			const found = bundle.packages.get(path);
 			return found === undefined ? [] : [{ name: bundle.name, evaluate: found.evaluate }];
 		}),
 	);
 	return Object.freeze({
 		bundles,
-		reads: (phase: Phase) => reads[phase],
-		defines: (phase: Phase) => judges[phase].length > 0,
-		evaluate: (phase: Phase, input: string): Verdict => {
-			const asked = judges[phase];
-			if (asked.length === 0) return undefinedPhase(phase);
+		reads: (path: PolicyPath) => reads[path],
+		defines: (path: PolicyPath) => judges[path].length > 0,
+		evaluate: (path: PolicyPath, input: string): Verdict => {
+			const asked = judges[path];
+			if (asked.length === 0) return undefinedPhase(phaseOf(path));
 			const start = performance.now();
 			const statements: Statement[] = [];
 			for (const { name, evaluate } of asked) {
@@ -151,12 +151,12 @@ export function agentPolicy(loaded: readonly LoadedBundle[]): AgentPolicy {
 
 const micros = (start: number): number => Math.round((performance.now() - start) * 1000);
 
-const byPhase = <T>(make: (phase: Phase) => T): Readonly<Record<Phase, T>> =>
-	Object.fromEntries(PHASES.map(phase => [phase, make(phase)])) as Record<Phase, T>;
+const byPath = <T>(make: (path: PolicyPath) => T): Readonly<Record<PolicyPath, T>> =>
+	Object.fromEntries(POLICY_PATHS.map(path => [path, make(path)])) as Record<PolicyPath, T>;
 
-function unionOfReads(phases: readonly LoadedPhase[]): Reads {
+function unionOfReads(packages: readonly LoadedPackage[]): Reads {
 	const paths: (readonly string[])[] = [];
-	for (const { reads } of phases) {
+	for (const { reads } of packages) {
 		if (reads === undefined) return EVERYTHING;
 		paths.push(...reads);
 	}

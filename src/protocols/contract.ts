@@ -11,12 +11,12 @@ export type Side = 'agent' | 'upstream';
  * answer, `ended`, `expired`, `tick` and a `closed` with an error; bytes and ends of streams wait, bounded, with back-pressure.
  */
 export type SessionEvent =
-	/** Always first. The identity is there already on a listener that knows its agent (`as`). */
+	/** Always first. The identity is there already where the socket says who it is (`as`, `unix`). */
 	| { readonly kind: 'accepted'; readonly identity?: Identity }
 	| { readonly kind: 'bytes'; readonly side: Side; readonly data: Buffer }
 	/** Answers `startTls` of the agent's side and `authenticate`. */
 	| { readonly kind: 'identified'; readonly identity: Identity; readonly alpn?: string }
-	/** Answers `startTls` of the upstream's side, and of the agent's where TLS does not say who it is (`token`). */
+	/** Answers `startTls` of the upstream's side, and of the agent's where TLS did not say who it is and a token may. */
 	| { readonly kind: 'secured'; readonly alpn?: string }
 	/** Answers `decide`: with a permit exactly when the decision allows. */
 	| { readonly kind: 'decided'; readonly decision: Decision; readonly permit?: SessionPermit }
@@ -72,12 +72,15 @@ export interface Credential {
 	readonly entry?: string;
 }
 
+/** With `mtls` the agent's side must be TLS; by `as` and `unix` the socket itself says who it is. */
+export type SessionWay = 'mtls' | 'token' | 'as' | 'unix';
+
 /** What a machine gets to know about its door. */
 export interface SessionSettings {
 	/** `HOST:PORT` of the door's upstream. */
 	readonly address: string;
-	/** How agents are identified on this door. */
-	readonly authenticate: 'mtls' | 'token' | 'as';
+	/** How agents are identified on this door, in the order in which it is tried: `mtls` first, the others last. */
+	readonly authenticate: readonly SessionWay[];
 	/** Whether the upstream's side must be TLS. */
 	readonly upstreamTls: boolean;
 	/** First match of the upstream's `credentials`: `none` when it has no such list, `unavailable` while it has no valid value. */

@@ -5,7 +5,7 @@ import type { Life } from '../model/life.ts';
 import type { AnyPermit } from '../model/permit.ts';
 import type { AgentPolicy, Clock, PolicySource, Recorder } from '../model/ports.ts';
 import { Roster } from '../model/roster.ts';
-import type { Target } from '../model/target.ts';
+import { judgedBy, type Target } from '../model/target.ts';
 import type { Decision, Verdict } from '../model/verdict.ts';
 import { type Admission, type Admitted, policyMissing } from '../policy/admit.ts';
 import type { InputBuilder } from '../policy/input.ts';
@@ -140,7 +140,7 @@ export class Call {
 			return;
 		}
 		const input = this.#input(policy, request.phase, request.sections, time);
-		const verdict = policy.evaluate(request.phase, input.text);
+		const verdict = policy.evaluate(judgedBy(request.phase, request.target), input.text);
 		metrics.evaluated(verdict.micros);
 		const candidate = {
 			conn: request.conn,
@@ -193,13 +193,14 @@ export class Call {
 	judgeAnswer(sections: readonly Section[], judged: (refusal?: Refused, denial?: Decision) => void): void {
 		const { request } = this;
 		const policy = this.#policy();
-		if (policy === undefined || !policy.defines('response')) {
+		const path = judgedBy('response', request.target);
+		if (policy === undefined || !policy.defines(path)) {
 			judged();
 			return;
 		}
 		const time = this.#deps.clock.now();
 		const input = this.#input(policy, 'response', sections, time);
-		const verdict = policy.evaluate('response', input.text);
+		const verdict = policy.evaluate(path, input.text);
 		this.#deps.metrics.evaluated(verdict.micros);
 		this.#deps.admission.answer(
 			{ conn: request.conn, target: request.target, life: this.life, verdict, observe: request.observe },
@@ -228,7 +229,7 @@ export class Call {
 		const policy = this.#policy();
 		if (policy === undefined) return 'policy_changed';
 		const verdict = policy.evaluate(
-			request.phase,
+			judgedBy(request.phase, request.target),
 			this.#input(policy, request.phase, request.sections, this.#deps.clock.now()).text,
 		);
 		const goesOn = verdict.verdict === 'allow' || (observe && verdict.completed);
@@ -267,13 +268,13 @@ export class Call {
 
 	#input(policy: AgentPolicy, phase: Phase, sections: readonly Section[], time: number): MaskedText {
 		const { conn, target, call } = this.request;
-		return this.#deps.input.build(policy, phase, { time, conn, target, call, sections });
+		return this.#deps.input.build(policy, judgedBy(phase, target), { time, conn, target, call, sections });
 	}
 
 	#record(phase: Phase, decision: Decision, judged: Judged, written: (failure?: Refused) => void): void {
 		const { conn, target, call } = this.request;
 		const { time, policy, input, verdict } = judged;
-		const reads = policy?.reads(phase).paths;
+		const reads = policy?.reads(judgedBy(phase, target)).paths;
 		this.#deps.recorder.decision(
 			{
 				decision,

@@ -1,24 +1,18 @@
 import type { ListenerConfig } from '../config/schema.ts';
 import type { Identity } from '../model/agent.ts';
-import { type Refused, refused } from '../model/cause.ts';
+import { refused } from '../model/cause.ts';
 import type { Clock, Recorder } from '../model/ports.ts';
 import { httpSections } from '../protocols/http/section.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Calls } from './call.ts';
 import { HttpEntrance } from './http/entrance.ts';
 import type { Connections } from './listener/connection.ts';
-import type { TlsIdentity } from './listener/handshake.ts';
 import type { Entrance } from './listener/listener.ts';
-import { type Recognition, wayOf } from './listener/recognition.ts';
+import { type RecognitionDeps, recognitionOf } from './listener/recognition.ts';
 import { SessionEntrance } from './session/entrance.ts';
 import type { Setup } from './setup.ts';
 
-export interface EntranceDeps {
-	readonly identity: TlsIdentity;
-	/** Who shows this token on this listener; undefined where it takes none. */
-	token(listener: string): ((username: string, password: string) => Identity | Refused) | undefined;
-	/** The one agent behind a Unix socket. */
-	agentOf(spiffeId: string): Identity;
+export interface EntranceDeps extends RecognitionDeps {
 	readonly calls: Calls;
 	readonly clock: Clock;
 	readonly recorder: Pick<Recorder, 'control' | 'refusedConnection'>;
@@ -38,14 +32,10 @@ export function makeEntrance(
 	connections: Connections,
 	deps: EntranceDeps,
 ): Entrance {
-	const { calls, identity, metrics, recorder } = deps;
+	const { calls, metrics, recorder } = deps;
 	const { config, router, dialler, pool, tunnels } = setup;
-	const { name, authenticate } = listener;
-	const recognition: Recognition = {
-		tls: identity,
-		token: wayOf(listener) === 'token' ? deps.token(name) : undefined,
-		as: typeof authenticate === 'object' && 'as' in authenticate ? deps.agentOf(authenticate.as) : undefined,
-	};
+	const { name } = listener;
+	const recognition = recognitionOf(listener, deps);
 	const common = {
 		connections,
 		calls,
@@ -84,8 +74,9 @@ export function makeEntrance(
 				),
 		});
 	}
-	return new HttpEntrance(listener, recognition, {
+	return new HttpEntrance(listener, {
 		...common,
+		recognition,
 		pool,
 		router,
 		tunnels,
@@ -96,5 +87,6 @@ export function makeEntrance(
 		clientCert: who => setup.clientCerts.of(who),
 		listener: name,
 		door: listener.upstream,
+		upstream,
 	});
 }

@@ -23,7 +23,7 @@ import { signInOf } from './upstream/credentials.ts';
 import { Dialler } from './upstream/dial.ts';
 import type { Lookups } from './upstream/lookup.ts';
 import { UpstreamPool } from './upstream/pool.ts';
-import { Router, type Upstream } from './upstream/route.ts';
+import { behind, Router, type Upstream } from './upstream/route.ts';
 import { UpstreamContexts } from './upstream/tls.ts';
 
 /** Who Sallyport is towards agents and upstreams. */
@@ -151,11 +151,12 @@ export class Setup {
 		const logins = this.credentials.logins(upstream.name);
 		const login = logins?.find(identity);
 		if (logins !== undefined && login === undefined) return undefined;
-		return `${login?.user() ?? ''} ${this.router.leadsTo({ door: upstream.name })}`;
+		return `${login?.user() ?? ''} ${this.router.leadsTo({ door: upstream.name })} ${upstream.target.agent ?? ''}`;
 	}
 
 	#post(config: ListenerConfig, ownId: () => string, before: Setup | undefined): Post {
-		const upstream = config.upstream === undefined ? undefined : this.router.upstream(config.upstream);
+		const declared = config.upstream === undefined ? undefined : this.router.upstream(config.upstream);
+		const upstream = declared === undefined || config.agent === undefined ? declared : behind(declared, config.agent);
 		const protocol = upstream === undefined ? undefined : sessionProtocol(upstream.config.protocol);
 		const earlier = before?.post(config.name)?.session;
 		return {

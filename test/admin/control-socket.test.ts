@@ -4,7 +4,7 @@ import { chmodSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { Control, type ControlConfig } from '../../src/admin/control.ts';
-import { openPeerCredentials, type ReadPeerCredentials } from '../../src/admin/peer-credentials.ts';
+import { openPeerCredentials, type ReadPeerCredentials } from '../../src/identity/peer-credentials.ts';
 import { makeWorkspace } from '../support/workspace.ts';
 import { ask, memory } from './fixture.ts';
 

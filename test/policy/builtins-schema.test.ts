@@ -58,7 +58,7 @@ test('json.match_schema matches what opa matches', async t => {
 		'request.rego':
 			'package sallyport.request\n\ndeny contains {"msg": "m", "detail": [[m[0] | some d in pair[1]; m := json.match_schema({"d": d}, {"properties": {"d": pair[0]}})] | some pair in input.pairs]}\n',
 	});
-	const statement = bundle.phases.get('request')?.evaluate(JSON.stringify({ pairs }));
+	const statement = bundle.packages.get('request')?.evaluate(JSON.stringify({ pairs }));
 	assert.ok(statement !== undefined && 'deny' in statement, JSON.stringify(statement));
 	const ours = statement.deny[0]?.detail as boolean[][];
 	for (const [index, [schema]] of SCHEMAS.entries())
@@ -73,7 +73,7 @@ test('a keyword that is not known ends the evaluation', async t => {
 	const bundle = await loaded(t, {
 		'request.rego': 'package sallyport.request\n\nallow if json.match_schema(input.d, input.s)[0]\n',
 	});
-	const evaluate = (s: unknown): unknown => bundle.phases.get('request')?.evaluate(JSON.stringify({ d: {}, s }));
+	const evaluate = (s: unknown): unknown => bundle.packages.get('request')?.evaluate(JSON.stringify({ d: {}, s }));
 	assert.match(JSON.stringify(evaluate({ unevaluatedProperties: false })), /keyword unevaluatedProperties/);
 	assert.match(JSON.stringify(evaluate({ constructor: 1 })), /keyword constructor/);
 	assert.match(JSON.stringify(evaluate({ $ref: 'http://example.org/s' })), /another document/);
@@ -84,7 +84,7 @@ test('json.verify_schema tells schemas from other things', async t => {
 		'request.rego': 'package sallyport.request\n\nallow if json.verify_schema(input.s)[0]\n',
 	});
 	const allows = (s: unknown): unknown => {
-		const statement = bundle.phases.get('request')?.evaluate(JSON.stringify({ s }));
+		const statement = bundle.packages.get('request')?.evaluate(JSON.stringify({ s }));
 		return statement !== undefined && 'allow' in statement && statement.allow === true;
 	};
 	assert.equal(allows({ type: 'string' }), true);

@@ -171,11 +171,11 @@ test('several roots are one bundle; data for one folder stands in one file', asy
 	});
 	const opa = await theOpa();
 	const bundle = await compile(opa, [join(root, 'a'), join(root, 'b')]);
-	assert.deepEqual([...bundle.phases.keys()], ['connect', 'request']);
+	assert.deepEqual([...bundle.packages.keys()], ['connect', 'request']);
 	assert.deepEqual(JSON.parse(bundle.data.toString()), { x: { a: 1 }, y: { b: 2 } });
 	await assert.rejects(compile(opa, [join(root, 'a'), join(root, 'c')]), /data for the same folder/);
 	const single = await compile(opa, [join(root, 'b/r.rego')]);
-	assert.deepEqual([...single.phases.keys()], ['connect']);
+	assert.deepEqual([...single.packages.keys()], ['connect']);
 });
 
 test('built-ins that cannot be evaluated here refuse the bundle, by name', async t => {

@@ -55,7 +55,7 @@ test('what is read is the union, and everything as soon as one does not say', as
 	assert.deepEqual(agentPolicy([one, two]).reads('connect').paths, []);
 	const unknown = {
 		...two,
-		phases: new Map([...two.phases].map(([phase, entry]) => [phase, { ...entry, reads: undefined }])),
+		packages: new Map([...two.packages].map(([path, entry]) => [path, { ...entry, reads: undefined }])),
 	};
 	assert.equal(agentPolicy([one, unknown]).reads('request').paths, undefined);
 	assert.equal(agentPolicy([one, unknown]).reads('request').has('http', 'body'), true);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { POLICY_PATHS } from '../../src/model/call.ts';
 import { BUILTINS } from '../../src/policy/builtins/registry.ts';
 import { checkPolicy, sampleInput } from '../../src/policy/check.ts';
 import { compile } from '../../src/policy/compile.ts';
@@ -27,8 +28,8 @@ test('the starter policies pass their own check and their tests in both engines'
 	const opa = await theOpa();
 	const checked = await checkPolicy(opa, [POLICIES], { ...options, schema: SCHEMA });
 	assert.deepEqual(
-		checked.phases.map(({ phase }) => phase),
-		['connect', 'request'],
+		checked.packages.map(({ path }) => path),
+		['connect', 'request', 'inbound/request'],
 	);
 	const tested = await testPolicy(opa, [POLICIES], { ...options, now: () => 0n });
 	assert.ok(tested.results.length >= 20);
@@ -44,6 +45,8 @@ test('the starter grants allow and refuse through the whole of the engine', asyn
 	]);
 	assert.equal(policy.evaluate('request', JSON.stringify(sampleInput('request'))).verdict, 'allow');
 	assert.equal(policy.evaluate('connect', JSON.stringify(sampleInput('connect'))).verdict, 'allow');
+	assert.equal(policy.evaluate('inbound/request', JSON.stringify(sampleInput('inbound/request'))).verdict, 'allow');
+	assert.equal(policy.evaluate('inbound/request', '{}').cause, 'no_rule');
 	const stranger = { ...sampleInput('request'), agent: { prefixes: ['/agents', '/agents/stranger'] } };
 	assert.equal(policy.evaluate('request', JSON.stringify(stranger)).cause, 'no_rule');
 	assert.equal(policy.evaluate('request', '{}').cause, 'no_rule');
@@ -70,7 +73,7 @@ test('the schema has every key of the contract, each with a description and no r
 		'time',
 	]);
 	assert.deepEqual(keys('agent'), ['authentication', 'id', 'path', 'prefixes', 'segments', 'trust_domain']);
-	assert.deepEqual(keys('target'), ['host', 'name', 'port', 'protocol', 'sni', 'tls']);
+	assert.deepEqual(keys('target'), ['agent', 'host', 'name', 'port', 'protocol', 'sni', 'tls']);
 	assert.deepEqual(keys('call'), ['digest', 'effect', 'operation', 'protocol', 'resource']);
 	assert.deepEqual(keys('http'), ['body', 'body_state', 'headers', 'method', 'path', 'query', 'segments', 'status']);
 	assert.deepEqual(keys('mcp'), [
@@ -116,7 +119,7 @@ test('the sample inputs keep to the schema', async t => {
 	const bundle = await loaded(t, {
 		'request.rego': 'package sallyport.request\n\nallow if json.match_schema(input.sample, input.schema)[0]\n',
 	});
-	for (const phase of ['connect', 'request', 'response'] as const) {
+	for (const phase of POLICY_PATHS) {
 		const input = JSON.stringify({ sample: sampleInput(phase), schema: await schema() });
 		assert.equal(agentPolicy([bundle]).evaluate('request', input).verdict, 'allow', phase);
 		const odd = JSON.stringify({ sample: { ...sampleInput(phase), odd: 1 }, schema: await schema() });

@@ -23,13 +23,16 @@ export interface CurlOptions {
 	readonly input?: string | Uint8Array;
 	/** Seconds. */
 	readonly limit?: number;
+	/** The user that it runs as; only root can choose another one. */
+	readonly user?: number;
 }
 
 /** Runs curl with nothing of the caller's environment. */
-export function curl(args: readonly string[], { input, limit = 30 }: CurlOptions = {}): Promise<Curl> {
+export function curl(args: readonly string[], { input, limit = 30, user }: CurlOptions = {}): Promise<Curl> {
 	const child = spawn('curl', ['-q', '-sS', '--max-time', String(limit), '-w', SEEN, ...args], {
 		env: { PATH: process.env['PATH'], HOME: '/nonexistent' },
 		stdio: ['pipe', 'pipe', 'pipe'],
+		...(user === undefined ? {} : { uid: user, gid: user }),
 	});
 	const out: Buffer[] = [];
 	const errors: Buffer[] = [];

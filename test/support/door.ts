@@ -8,7 +8,7 @@ import type { Conn } from '../../src/model/conn.ts';
 import { Life } from '../../src/model/life.ts';
 import { target } from '../../src/model/target.ts';
 import { grantSession } from '../../src/policy/permit.ts';
-import type { SessionProtocol, SessionSettings } from '../../src/protocols/contract.ts';
+import type { SessionProtocol, SessionSettings, SessionWay } from '../../src/protocols/contract.ts';
 import { type SessionDeps, SessionDoor, type SessionOutcome } from '../../src/proxy/session/door.ts';
 import { type Certificates, spiffeId } from './door-certificates.ts';
 import { until as asked } from './until.ts';
@@ -19,7 +19,8 @@ export interface DoorOptions {
 	/** Port of the upstream on 127.0.0.1. */
 	readonly upstream: number;
 	readonly upstreamTls?: boolean;
-	readonly authenticate?: SessionSettings['authenticate'];
+	/** `mtls` when absent. */
+	readonly authenticate?: SessionWay;
 	readonly credential?: SessionSettings['credential'];
 	/** Undefined allows. */
 	readonly decide?: (call: CallFacts, agent: string) => { readonly cause: Refusal; readonly msg?: string } | undefined;
@@ -60,7 +61,7 @@ export async function openDoor(t: Pick<TestContext, 'after'>, options: DoorOptio
 		options.protocol,
 		{
 			address: `127.0.0.1:${options.upstream}`,
-			authenticate,
+			authenticate: [authenticate],
 			upstreamTls: options.upstreamTls ?? false,
 			credential: options.credential ?? (() => 'none'),
 			maxBuffered: 65_536,
@@ -85,7 +86,7 @@ export async function openDoor(t: Pick<TestContext, 'after'>, options: DoorOptio
 	return state;
 }
 
-function makeDeps(options: DoorOptions, authenticate: SessionSettings['authenticate'], state: TestDoor): SessionDeps {
+function makeDeps(options: DoorOptions, authenticate: SessionWay, state: TestDoor): SessionDeps {
 	const { certificates: certs } = options;
 	const secureContext = createSecureContext({ cert: certs.server.certificate, key: certs.server.key, ca: certs.ca });
 	const dial: SessionDeps['dial'] = (permit, done) => {

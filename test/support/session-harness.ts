@@ -10,6 +10,7 @@ import type {
 	SessionProtocol,
 	SessionSettings,
 	SessionStep,
+	SessionWay,
 } from '../../src/protocols/contract.ts';
 import { spiffeId } from './door-certificates.ts';
 
@@ -17,14 +18,14 @@ export const agent = identity(spiffeId('spiffe://example.org/agents/a'), 'mtls')
 
 export const settings: SessionSettings = {
 	address: 'db.internal:5432',
-	authenticate: 'mtls',
+	authenticate: ['mtls'],
 	upstreamTls: false,
 	credential: () => 'none',
 	maxBuffered: 65_536,
 };
 
 export interface HarnessOptions {
-	readonly settings?: Partial<SessionSettings>;
+	readonly settings?: Partial<Omit<SessionSettings, 'authenticate'>> & { readonly authenticate?: SessionWay };
 	readonly refuse?: Refusal;
 	readonly alpn?: string;
 	readonly shared?: unknown;
@@ -52,7 +53,8 @@ export class Harness {
 
 	constructor(protocol: SessionProtocol, options: HarnessOptions = {}) {
 		this.#options = options;
-		this.machine = protocol.open({ ...settings, ...options.settings }, options.shared ?? protocol.share());
+		const { authenticate: way = 'mtls', ...more } = options.settings ?? {};
+		this.machine = protocol.open({ ...settings, ...more, authenticate: [way] }, options.shared ?? protocol.share());
 	}
 
 	/** The question that `answer` would answer. */

@@ -42,6 +42,10 @@ export class PostgresMachine implements SessionMachine {
 	#opening: Opening | undefined;
 	#mode: OpeningOptions['mode'] = 'relay';
 	#key: Buffer | undefined;
+	/** The agent's side is TLS. */
+	#secured = false;
+	/** The agent was asked for a token. */
+	#byToken = false;
 	#agentEnded = false;
 	/** Once open. Each Query, Sync and FunctionCall of the agent's is answered by one ReadyForQuery. */
 	readonly #fromAgent = new Frames('QSF');
@@ -57,8 +61,8 @@ export class PostgresMachine implements SessionMachine {
 	constructor(settings: SessionSettings, keys: CancelKeys) {
 		this.#settings = settings;
 		this.#keys = keys;
-		// On a Unix socket there is nobody to hide from, and `as` says who it is.
-		this.#packets = new FirstPackets(settings.authenticate !== 'as');
+		// Where the socket says who it is, there is nobody to hide from.
+		this.#packets = new FirstPackets(settings.authenticate.some(way => way === 'mtls' || way === 'token'));
 	}
 
 	on(event: SessionEvent): readonly SessionStep[] {
@@ -144,27 +148,28 @@ export class PostgresMachine implements SessionMachine {
 	#agentSecured(alpn: string | undefined): readonly SessionStep[] {
 		if (this.#phase !== 'agent_tls') return this.#malformed('secured out of turn');
 		this.#phase = 'first';
+		this.#secured = true;
 		const problem = this.#packets.secured(alpn);
 		return problem === undefined ? NONE : this.#malformed(problem);
 	}
 
 	#started(startup: Startup): readonly SessionStep[] {
 		this.#startup = startup;
-		if (this.#settings.authenticate === 'token') {
+		const { authenticate } = this.#settings;
+		if (this.#identity !== undefined) return this.#decide();
+		if (authenticate.includes('token') && (this.#secured || !authenticate.includes('mtls'))) {
 			this.#phase = 'password';
+			this.#byToken = true;
 			return [
 				...this.#negotiate(startup),
 				{ kind: 'toAgent', data: authentication(AUTH_CLEARTEXT) },
 				...this.#password(),
 			];
 		}
-		if (this.#identity === undefined) {
-			return this.#refuse({
-				cause: 'identity_missing',
-				detail: 'connect with TLS and the SVID: sslmode=verify-full, sslcert, sslkey and sslrootcert',
-			});
-		}
-		return this.#decide();
+		return this.#refuse({
+			cause: 'identity_missing',
+			detail: 'connect with TLS and the SVID: sslmode=verify-full, sslcert, sslkey and sslrootcert',
+		});
 	}
 
 	#negotiate({ negotiate, minor, unknownOptions }: Startup): readonly SessionStep[] {
@@ -219,12 +224,12 @@ export class PostgresMachine implements SessionMachine {
 			return this.#refuse({ cause: 'no_credential', detail, decisionId: permit.decisionId });
 		}
 		const tls = this.#settings.upstreamTls;
-		// On a token's door the agent's password is the token, so there is nothing of the agent's to relay.
+		// The agent's password was the token, so there is nothing of the agent's to relay.
 		if (credential !== 'none') this.#mode = { originate: new UpstreamAuth(credential, tls) };
-		else if (this.#settings.authenticate === 'token') this.#mode = { originate: new UpstreamAuth(undefined, tls) };
+		else if (this.#byToken) this.#mode = { originate: new UpstreamAuth(undefined, tls) };
 		const user = credential === 'none' ? startup.user : credential.username;
 		const packet = startupMessage(new Map([['user', user], ['database', startup.database], ...startup.parameters]));
-		const steps = this.#settings.authenticate === 'token' ? NONE : this.#negotiate(startup);
+		const steps = this.#byToken ? NONE : this.#negotiate(startup);
 		const agent = identity.agent.id;
 		this.#phase = 'opening';
 		this.#opening = new Opening({

@@ -57,7 +57,7 @@ export class TcpMachine implements SessionMachine {
 		switch (event.kind) {
 			case 'accepted':
 				if (event.identity !== undefined) return this.#decide();
-				if (this.#settings.authenticate === 'mtls') return [{ kind: 'startTls', side: 'agent' }];
+				if (this.#settings.authenticate.includes('mtls')) return [{ kind: 'startTls', side: 'agent' }];
 				return this.#refuse({ cause: 'identity_missing', detail: 'a tcp door has no way to be shown a token' });
 			case 'identified':
 				return this.#decide();

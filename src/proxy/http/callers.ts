@@ -1,23 +1,23 @@
 import type { Socket } from 'node:net';
-import type { Identity } from '../../model/agent.ts';
+import type { Authentication, Identity } from '../../model/agent.ts';
 import { type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
 import type { RefusedConnection } from '../../model/record.ts';
-import { parseCredentials } from '../../protocols/http/credentials.ts';
 import type { Head } from '../../protocols/http/head.ts';
 import type { Challenge } from '../../protocols/http/refusal.ts';
 import type { Connections } from '../listener/connection.ts';
 import type { Expiry } from '../listener/expiry.ts';
+import type { Recognition } from '../listener/recognition.ts';
 import { refusedConnection } from '../listener/refusal.ts';
 import type { AgentRequest } from './request.ts';
+import { byJwtSvid, byToken, holdsToken, type Shown } from './shown.ts';
 
 export interface CallersDeps {
 	readonly listener: string;
 	readonly connections: Connections;
 	/** The upstream behind a door; undefined on a proxy. */
 	readonly door: string | undefined;
-	/** Identifies by a token that came with a request; undefined where another way is used. */
-	readonly token: ((username: string, password: string) => Identity | Refused) | undefined;
+	readonly recognition: Recognition;
 	/** Whether the listener's rules let this agent in. */
 	mayUse(identity: Identity): Refused | undefined;
 	refusedConnection(record: RefusedConnection): void;
@@ -26,49 +26,72 @@ export interface CallersDeps {
 	now(): number;
 }
 
+/** What a connection showed before its first request. */
+export interface Evidence {
+	/** The accepted socket, below TLS where there is TLS. */
+	readonly accepted: Socket;
+	/** What the rules say of its certificate; `bare` when it showed none. */
+	readonly certificate?: { readonly who: Identity | Refused; readonly bare: boolean };
+}
+
 /** Who is at the other end of a connection, as far as is known. */
 export interface Caller {
+	readonly evidence: Evidence;
 	conn?: Conn;
 	/** From when on answers say that the connection closes, milliseconds since the epoch. */
 	notice?: number;
 	/** The connection was refused; its first request is told so. */
 	refused?: Refused;
+	/** What the connection itself showed comes first, so that nothing in a request is looked for. */
+	settled?: true;
+	/** What the socket itself says, once it was asked. */
+	bySocket?: Identity | Refused;
 }
 
 /** A request whose agent is known. */
 export interface Opened {
 	readonly conn: Conn;
 	readonly head: Head | Refused;
-	/** Name of the field that held the token, when the upstream must not see it. */
-	readonly strip: string | undefined;
+	/** Names of fields that held a credential for Sallyport, which the upstream must not see. */
+	readonly strip: readonly string[];
 }
 
 /** Tells an agent that it was not let in. */
 type Refuse = (refusal: Refused, challenge: Challenge) => void;
 
-/** Finds who calls: by what the connection showed, or by the token of the request. Every refusal is recorded. */
+const NOTHING: readonly string[] = [];
+
+/**
+ * Finds who calls, in the ways of the listener and in their order: the first whose evidence is there decides, whether it
+ * is good or bad. Every refusal is recorded.
+ */
 export class Callers {
 	readonly #deps: CallersDeps;
+	/** How whoever showed nothing is asked for a token. */
+	readonly #challenge: Challenge;
+	/** Whether requests may hold what is not for the upstream although it was not what made the agent known. */
+	readonly #holdsMore: boolean;
 
 	constructor(deps: CallersDeps) {
 		this.#deps = deps;
+		const { token, jwtSvid } = deps.recognition;
+		this.#challenge = token === undefined ? false : deps.door === undefined ? 'proxy' : 'origin';
+		this.#holdsMore = jwtSvid !== undefined || (token !== undefined && deps.door !== undefined);
 	}
 
-	/** Makes the Conn of an agent that the connection itself, or its first token, made known. */
-	admit(caller: Caller, identity: Identity, socket: Socket): void {
-		const { connections } = this.#deps;
-		const conn = this.#deps.mayUse(identity) ?? connections.identified(identity);
-		if ('cause' in conn) {
-			caller.refused = conn;
-			this.#record(conn, socket, identity);
+	/** Takes a connection, and settles who it is if what it showed by itself comes before all that a request can show. */
+	enter(caller: Caller, socket: Socket): void {
+		for (const way of this.#deps.recognition.ways) {
+			if (way === 'token' || way === 'jwt_svid') return;
+			const who = this.#byConnection(caller, way);
+			if (who === undefined) continue;
+			caller.settled = true;
+			if ('cause' in who) {
+				caller.refused = who;
+				this.#record(who, socket);
+			} else this.#admit(caller, who, socket);
 			return;
 		}
-		caller.conn = conn;
-		caller.notice = this.#deps.expiry.noticeOf(conn);
-		connections.known(socket);
-		socket.once('close', () => connections.gone(conn));
-		// What is in flight is told first; idle connections just end.
-		conn.life.onEnd(() => setImmediate(() => socket.destroy()));
 	}
 
 	/** Finds the agent of a request; undefined when it was refused. */
@@ -78,61 +101,122 @@ export class Callers {
 			refuse(caller.refused, false);
 			return undefined;
 		}
-		if (this.#deps.token !== undefined) return this.#openByToken(caller, request, head, refuse);
+		if (caller.settled === undefined) return this.#openByRequest(caller, request, head, refuse);
 		const { conn } = caller;
 		if (conn === undefined) {
 			refuse(refused('identity_missing'), false);
 			return undefined;
 		}
-		// A connection may outlive the certificate that it was opened with.
-		if (this.#deps.expiry.of(conn) !== undefined) {
-			const refusal = refused('identity_expired', 'the SVID of this connection has expired');
-			this.#record(refusal, socket, conn.identity);
-			refuse(refusal, false);
+		const expired = this.#expired(conn.identity);
+		if (expired !== undefined) {
+			this.#record(expired, socket, conn.identity);
+			refuse(expired, false);
 			return undefined;
 		}
-		return { conn, head, strip: undefined };
+		return { conn, head, strip: this.#holdsMore ? this.#toStrip(request) : NOTHING };
 	}
 
-	#openByToken(caller: Caller, request: AgentRequest, head: Head | Refused, refuse: Refuse): Opened | undefined {
+	#openByRequest(caller: Caller, request: AgentRequest, head: Head | Refused, refuse: Refuse): Opened | undefined {
 		const { socket } = request;
-		const shown = 'cause' in head ? head : this.#shownToken(request, head);
-		const conn = 'cause' in shown ? shown : this.#byToken(caller, shown.text, socket);
-		if ('cause' in conn) {
-			this.#record(conn, socket);
-			refuse(conn, this.#deps.door === undefined ? 'proxy' : 'origin');
+		const shown = 'cause' in head ? { who: head } : this.#shown(caller, request, head);
+		const { who } = shown;
+		if ('cause' in who) {
+			this.#record(who, socket);
+			// A signature costs far more to check than a token: who shows bad ones needs a connection for each.
+			const dear = this.#deps.recognition.jwtSvid !== undefined && who.cause !== 'identity_missing';
+			refuse(who, dear ? false : this.#challenge);
 			return undefined;
 		}
-		return { conn, head, strip: 'cause' in shown ? undefined : shown.strip };
+		if (caller.conn === undefined) this.#admit(caller, who, socket);
+		const { conn } = caller;
+		if (conn === undefined) {
+			refuse(caller.refused ?? refused('identity_invalid'), this.#challenge);
+			return undefined;
+		}
+		const mixed = mixes(conn.identity, who);
+		if (mixed !== undefined) {
+			this.#record(mixed, socket, who);
+			refuse(mixed, this.#challenge);
+			return undefined;
+		}
+		const strip = this.#holdsMore ? this.#toStrip(request) : NOTHING;
+		return { conn, head, strip: shown.field === undefined ? strip : [...strip, shown.field] };
 	}
 
-	/** A proxy is shown the token in Proxy-Authorization; at a door clients know only Authorization, which then goes no further. */
-	#shownToken(
-		request: AgentRequest,
-		head: Head,
-	): { readonly text: string; readonly strip: string | undefined } | Refused {
-		if (head.proxyAuthorization !== undefined) return { text: head.proxyAuthorization, strip: undefined };
-		const authorization = request.field('authorization');
-		return this.#deps.door === undefined || authorization === undefined
-			? refused('identity_missing', 'no token was shown')
-			: { text: authorization, strip: 'authorization' };
+	/** What the first way says whose evidence is there. */
+	#shown(caller: Caller, request: AgentRequest, head: Head): Shown {
+		const { ways, token, jwtSvid } = this.#deps.recognition;
+		for (const way of ways) {
+			let shown: Shown | undefined;
+			if (way === 'token') shown = token && byToken(request, head, this.#deps.door !== undefined, token);
+			else if (way === 'jwt_svid') shown = jwtSvid && byJwtSvid(request, jwtSvid.header, jwtSvid.identify);
+			else {
+				const who = this.#byConnection(caller, way);
+				// A connection may outlive the certificate that it was opened with.
+				if (who !== undefined) shown = { who: 'cause' in who ? who : (this.#expired(who) ?? who) };
+			}
+			if (shown !== undefined) return shown;
+		}
+		const what = ways.at(-1) === 'jwt_svid' ? 'no JWT-SVID was shown' : 'no token was shown';
+		return { who: refused('identity_missing', what) };
 	}
 
-	#byToken(caller: Caller, text: string, socket: Socket): Conn | Refused {
-		const { token } = this.#deps;
-		const parsed = parseCredentials(text);
-		if (token === undefined || parsed === undefined)
-			return refused('identity_invalid', 'the credentials are not Basic or Bearer');
-		const identity = token(parsed.username, parsed.password);
-		if ('cause' in identity) return identity;
-		if (caller.conn === undefined) this.admit(caller, identity, socket);
-		if (caller.conn === undefined) return caller.refused ?? refused('identity_invalid');
-		if (caller.conn.identity.agent.id !== identity.agent.id)
-			return refused('identity_invalid', 'another agent uses this connection');
-		return caller.conn;
+	/** What the connection itself shows in this way; undefined when it shows nothing and another way is left. */
+	#byConnection(caller: Caller, way: Authentication): Identity | Refused | undefined {
+		const { ways, socket } = this.#deps.recognition;
+		const { accepted, certificate } = caller.evidence;
+		if (way === 'mtls') {
+			if (certificate === undefined) return refused('identity_missing', 'there is no TLS');
+			return certificate.bare && ways.at(-1) !== 'mtls' ? undefined : certificate.who;
+		}
+		caller.bySocket ??= socket?.(accepted) ?? refused('identity_missing', 'the socket says nothing of who connects');
+		return caller.bySocket;
+	}
+
+	#expired(identity: Identity): Refused | undefined {
+		if (this.#deps.expiry.of(identity) === undefined) return undefined;
+		const { authentication } = identity;
+		return refused(
+			'identity_expired',
+			`the ${authentication === 'mtls' ? 'SVID' : 'proof'} of this connection has expired`,
+		);
+	}
+
+	/** Makes the Conn of an agent that the connection itself, or its first request, made known. */
+	#admit(caller: Caller, identity: Identity, socket: Socket): void {
+		const { connections } = this.#deps;
+		const conn = this.#deps.mayUse(identity) ?? connections.identified(identity);
+		if ('cause' in conn) {
+			caller.refused = conn;
+			this.#record(conn, socket, identity);
+			return;
+		}
+		caller.conn = conn;
+		// Where each request shows who it is, the connection does not end with the first one's proof.
+		if (caller.settled) caller.notice = this.#deps.expiry.noticeOf(identity);
+		connections.known(caller.evidence.accepted);
+		socket.once('close', () => connections.gone(conn));
+		// What is in flight is told first; idle connections just end.
+		conn.life.onEnd(() => setImmediate(() => socket.destroy()));
+	}
+
+	/** A JWT-SVID is for nobody behind Sallyport, and neither is one of its tokens, whichever way the agent is known by. */
+	#toStrip(request: AgentRequest): readonly string[] {
+		const { jwtSvid, token } = this.#deps.recognition;
+		const strip = jwtSvid === undefined ? [] : [jwtSvid.header];
+		if (token !== undefined && this.#deps.door !== undefined && holdsToken(request, token)) strip.push('authorization');
+		return strip;
 	}
 
 	#record(refusal: Refused, socket: Socket, claimed?: Identity): void {
 		this.#deps.refusedConnection(refusedConnection(this.#deps.listener, refusal, socket.remoteAddress, claimed));
 	}
+}
+
+/** A connection is one agent's, known in one way: nothing that it established may be used by another. */
+function mixes(established: Identity, shown: Identity): Refused | undefined {
+	if (established.agent.id !== shown.agent.id) return refused('identity_invalid', 'another agent uses this connection');
+	return established.authentication === shown.authentication
+		? undefined
+		: refused('identity_invalid', 'this connection is known in another way');
 }

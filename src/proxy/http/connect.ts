@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { type Cause, type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
+import type { Target } from '../../model/target.ts';
 import type { Reason } from '../../model/verdict.ts';
 import { tunnelCall } from '../../protocols/http/call.ts';
 import type { Head } from '../../protocols/http/head.ts';
@@ -32,10 +33,11 @@ export class ConnectExchange {
 		this.#early = early;
 	}
 
-	start(conn: Conn, head: Head | Refused): void {
+	/** `door` is where one would lead that opened any. */
+	start(conn: Conn, head: Head | Refused, door?: Target): void {
 		const { router, calls } = this.#deps;
 		const named = !('cause' in head) && head.target.form === 'authority' ? head.target.authority : undefined;
-		const route = named === undefined ? { target: router.nowhere } : router.forTunnel(named.host, named.port);
+		const route = named === undefined ? { target: door ?? router.nowhere } : router.forTunnel(named.host, named.port);
 		let refusal =
 			'cause' in head ? head : named === undefined ? refused('undecodable', 'CONNECT without an authority') : undefined;
 		const { upstream } = route;

@@ -1,13 +1,12 @@
 import type { Socket } from 'node:net';
 import type { ListenerConfig } from '../../config/schema.ts';
-import type { Identity } from '../../model/agent.ts';
 import { type Refused, refused } from '../../model/cause.ts';
 import type { RefusedConnection } from '../../model/record.ts';
 import type { Connections } from '../listener/connection.ts';
 import { AgentHandshakes, type Shaken } from '../listener/handshake.ts';
 import type { Entrance } from '../listener/listener.ts';
-import { type Recognition, wayOf } from '../listener/recognition.ts';
 import { refusedConnection } from '../listener/refusal.ts';
+import type { Evidence } from './callers.ts';
 import { HttpServer } from './server.ts';
 import type { VisitDeps } from './visit.ts';
 
@@ -15,7 +14,6 @@ import type { VisitDeps } from './visit.ts';
 export class HttpEntrance implements Entrance {
 	readonly #server: HttpServer;
 	readonly #handshakes: AgentHandshakes | undefined;
-	readonly #as: Identity | undefined;
 	readonly #connections: Connections;
 	readonly #listener: string;
 	readonly #record: (record: RefusedConnection) => void;
@@ -26,21 +24,20 @@ export class HttpEntrance implements Entrance {
 	#next: Entrance | undefined;
 	#empty: (() => void) | undefined;
 
-	constructor(config: ListenerConfig, recognition: Recognition, deps: Omit<VisitDeps, 'token'>) {
+	constructor(config: ListenerConfig, deps: VisitDeps) {
+		const { recognition } = deps;
 		this.#listener = config.name;
-		this.#as = recognition.as;
 		this.#record = deps.refusedConnection;
 		this.#connections = deps.connections;
-		this.#handshakes =
-			wayOf(config) === 'mtls'
-				? new AgentHandshakes(recognition.tls, config.name, deps.limits.handshake, ['http/1.1'])
-				: undefined;
-		this.#server = new HttpServer({ ...deps, token: recognition.token });
+		this.#handshakes = recognition.ways.includes('mtls')
+			? new AgentHandshakes(recognition.tls, config.name, deps.limits.handshake, ['http/1.1'])
+			: undefined;
+		this.#server = new HttpServer(deps);
 	}
 
 	accept(socket: Socket): void {
 		this.#hold(socket);
-		if (this.#handshakes === undefined) this.#enter(socket, socket, this.#as);
+		if (this.#handshakes === undefined) this.#enter(socket, socket, { accepted: socket });
 		else this.#handshakes.accept(socket, undefined, result => this.#shaken(socket, result));
 	}
 
@@ -60,14 +57,13 @@ export class HttpEntrance implements Entrance {
 			socket.destroy();
 			return;
 		}
-		if ('cause' in result.identity) this.#refused(result.identity, remoteAddress);
-		else this.#connections.known(socket);
-		this.#enter(socket, result.socket, result.identity);
+		const { identity: who, bare } = result;
+		this.#enter(socket, result.socket, { accepted: socket, certificate: { who, bare } });
 	}
 
-	#enter(socket: Socket, content: Socket, who: Identity | Refused | undefined): void {
+	#enter(socket: Socket, content: Socket, evidence: Evidence): void {
 		if (this.#sockets.has(socket)) this.#sockets.set(socket, false);
-		this.#server.enter(content, who);
+		this.#server.enter(content, evidence);
 	}
 
 	/** A handshake that a reload overtook ends at the listener as it is now, if agents are known there in the same way. */

@@ -1,6 +1,7 @@
 import { decodeQuery } from '../../formats/request-target.ts';
 import { type Cause, type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
+import { judgedBy } from '../../model/target.ts';
 import type { Decision, Reason } from '../../model/verdict.ts';
 import { mustRefuseUnreadable } from '../../policy/reads.ts';
 import { effectOf, httpCall } from '../../protocols/http/call.ts';
@@ -75,7 +76,7 @@ export class Exchange {
 		answer: Answer,
 		head: Head,
 		routed: Routed,
-		strip: string | undefined,
+		strip: readonly string[],
 		done: () => void,
 	) {
 		this.#deps = deps;
@@ -90,7 +91,7 @@ export class Exchange {
 		const path = 'path' in head.target ? head.target.path : '*';
 		const query = 'query' in head.target ? head.target.query : undefined;
 		const headers = forwardedHeaders(request.fields, authority, head.connection);
-		if (strip !== undefined) dropHeader(headers, strip);
+		for (const name of strip) dropHeader(headers, name);
 		this.#additions = additionsOf(deps, conn.identity, upstream, head.method);
 		this.#additions?.strip(headers);
 		this.#facts = { path, query, authority, headers };
@@ -108,13 +109,12 @@ export class Exchange {
 			return;
 		}
 		const policy = this.#deps.calls.policyOf(this.#conn);
-		if (policy?.reads('request').has('http', 'query') && decodeQuery(this.#facts.query ?? '') === undefined) {
+		const reads = policy?.reads(judgedBy('request', this.#route.target));
+		if (reads?.has('http', 'query') && decodeQuery(this.#facts.query ?? '') === undefined) {
 			this.#decide(undefined, refused('undecodable', 'the query has an escape that is not UTF-8'));
 			return;
 		}
-		const given =
-			policy !== undefined &&
-			(policy.reads('request').has('http', 'body') || policy.reads('request').has('http', 'body_state'));
+		const given = reads !== undefined && (reads.has('http', 'body') || reads.has('http', 'body_state'));
 		if (length === 0) {
 			this.#decide({ state: 'none' });
 			return;
@@ -149,7 +149,7 @@ export class Exchange {
 
 	/** A body that policy cannot be given whole: a rule over it must not fall silent. */
 	#unreadable(body: Body): void {
-		const reads = this.#deps.calls.policyOf(this.#conn)?.reads('request');
+		const reads = this.#deps.calls.policyOf(this.#conn)?.reads(judgedBy('request', this.#route.target));
 		if (reads !== undefined && !mustRefuseUnreadable(reads, 'http', 'body')) {
 			this.#decide(body);
 			return;
@@ -235,7 +235,7 @@ export class Exchange {
 				pool: this.#deps.pool,
 				revision,
 				secrets,
-				judge: this.#deps.calls.policyOf(this.#conn)?.defines('response')
+				judge: this.#deps.calls.policyOf(this.#conn)?.defines(judgedBy('response', this.#route.target))
 					? (status, answer, done) =>
 							call.judgeAnswer(
 								[
@@ -342,9 +342,10 @@ export class Exchange {
 	}
 }
 
+/** CGI and its heirs read `x_a` as `x-a`. */
 function dropHeader(list: string[], name: string): void {
 	for (let index = 0; index + 1 < list.length; index += 2) {
-		if (list[index] !== name) continue;
+		if (list[index]?.replaceAll('_', '-') !== name) continue;
 		list.splice(index, 2);
 		index -= 2;
 	}

@@ -1,9 +1,8 @@
 import type { Socket } from 'node:net';
-import type { Identity } from '../../model/agent.ts';
 import { type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
 import { Roster } from '../../model/roster.ts';
-import { Callers } from './callers.ts';
+import { Callers, type Evidence } from './callers.ts';
 import type { Exchange } from './exchange.ts';
 import { Visit, type VisitDeps } from './visit.ts';
 
@@ -29,14 +28,12 @@ export class HttpServer {
 		this.#ticker.unref();
 	}
 
-	/** Takes a connection whose agent is known, was refused, or will show a token. */
-	enter(socket: Socket, result: Identity | Refused | undefined): void {
-		const visit = new Visit(socket, this.#deps, this.#callers, this);
+	/** Takes a connection, with what it showed of its agent so far. */
+	enter(socket: Socket, evidence: Evidence): void {
+		const visit = new Visit(socket, evidence, this.#deps, this.#callers, this);
 		this.#visits.add(visit);
 		socket.once('close', () => this.#visits.delete(visit));
-		if (result === undefined) return;
-		if ('cause' in result) visit.caller.refused = result;
-		else this.#callers.admit(visit.caller, result, socket);
+		this.#callers.enter(visit.caller, socket);
 	}
 
 	/** Exchanges under way. */

@@ -4,9 +4,9 @@ import type { Conn } from '../../model/conn.ts';
 import { httpCall } from '../../protocols/http/call.ts';
 import type { Head } from '../../protocols/http/head.ts';
 import { refusedConnection } from '../listener/refusal.ts';
-import { defaultPort } from '../upstream/route.ts';
+import { defaultPort, type Upstream } from '../upstream/route.ts';
 import type { Answer } from './answer.ts';
-import type { Caller, Callers, CallersDeps } from './callers.ts';
+import type { Caller, Callers, CallersDeps, Evidence } from './callers.ts';
 import { type ConnectDeps, ConnectExchange } from './connect.ts';
 import { AgentConnection, type ConnectionHandler } from './connection.ts';
 import { Exchange, type Routed } from './exchange.ts';
@@ -14,6 +14,8 @@ import { refuseExchange, refuseSocket } from './refuse.ts';
 import type { AgentRequest } from './request.ts';
 
 export interface VisitDeps extends ConnectDeps, CallersDeps {
+	/** Behind a door; undefined on a proxy. */
+	readonly upstream: Upstream | undefined;
 	draining(): boolean;
 }
 
@@ -29,7 +31,7 @@ interface House {
 export class Visit implements ConnectionHandler {
 	/** Its place among those that are open. */
 	place = -1;
-	readonly caller: Caller = {};
+	readonly caller: Caller;
 	readonly #deps: VisitDeps;
 	readonly #callers: Callers;
 	readonly #house: House;
@@ -38,7 +40,8 @@ export class Visit implements ConnectionHandler {
 	/** The socket is a tunnel's or the refusal's now. */
 	#left = false;
 
-	constructor(socket: Socket, deps: VisitDeps, callers: Callers, house: House) {
+	constructor(socket: Socket, evidence: Evidence, deps: VisitDeps, callers: Callers, house: House) {
+		this.caller = { evidence };
 		this.#deps = deps;
 		this.#callers = callers;
 		this.#house = house;
@@ -57,7 +60,7 @@ export class Visit implements ConnectionHandler {
 		if (conn === undefined || !this.#noticed) return;
 		// An answer that has not begun says so; behind one that has, the connection just ends.
 		this.#exchange?.closeAfter();
-		const expiry = this.#deps.expiry.of(conn);
+		const expiry = this.#deps.expiry.of(conn.identity);
 		if (expiry === 'close') conn.life.end('session_expired');
 		else if (expiry === 'close_idle' && this.idle) this.#connection.end(true);
 	}
@@ -105,7 +108,7 @@ export class Visit implements ConnectionHandler {
 
 	/** A call that cannot be aimed is recorded too, with as much as could be read of it. */
 	#refuseUnrouted(conn: Conn, request: AgentRequest, answer: Answer, refusal: Refused): void {
-		const { router, calls, door } = this.#deps;
+		const { router, calls, upstream } = this.#deps;
 		// Userinfo is a credential of the agent's: the record does without it.
 		const path =
 			request.url
@@ -113,7 +116,7 @@ export class Visit implements ConnectionHandler {
 				?.replace(/\/\/[^/]*@/, '//')
 				.slice(0, 1024) ?? '';
 		const close = refusal.cause === 'draining' || refusal.cause === 'undecodable';
-		const target = (door === undefined ? undefined : router.upstream(door)?.target) ?? router.nowhere;
+		const target = upstream?.target ?? router.nowhere;
 		const call = httpCall(request.method, target.host, path, undefined, 'unknown', undefined);
 		calls.decide(
 			{ conn, target, phase: 'request', call, sections: [], permit: 'call', observe: false, refused: refusal },
@@ -130,11 +133,9 @@ export class Visit implements ConnectionHandler {
 	}
 
 	#route(head: Head): Routed | Refused {
-		const { router, door } = this.#deps;
+		const { router, upstream } = this.#deps;
 		const { target } = head;
-		if (door !== undefined) {
-			const upstream = router.upstream(door);
-			if (upstream === undefined) return refused('target_mismatch', 'the upstream of this door is gone');
+		if (upstream !== undefined) {
 			if (target.form === 'asterisk') return refused('undecodable', 'the asterisk form is not taken');
 			if (target.form !== 'origin') return refused('target_mismatch', 'a door takes requests in origin form only');
 			return {
@@ -166,8 +167,13 @@ export class Visit implements ConnectionHandler {
 		);
 		if (opened === undefined) return;
 		const { conn, head } = opened;
-		if (this.#deps.door !== undefined)
-			exchange.start(conn, 'cause' in head ? head : refused('target_mismatch', 'a door opens no tunnels'));
+		const { upstream } = this.#deps;
+		if (upstream !== undefined)
+			exchange.start(
+				conn,
+				'cause' in head ? head : refused('target_mismatch', 'a door opens no tunnels'),
+				upstream.target,
+			);
 		else exchange.start(conn, this.#house.leaving ? refused('draining') : head);
 	}
 

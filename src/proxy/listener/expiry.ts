@@ -1,5 +1,5 @@
 import type { Limits } from '../../config/schema.ts';
-import type { Conn } from '../../model/conn.ts';
+import type { Identity } from '../../model/agent.ts';
 
 /** `close_idle`: connections end between requests or transactions; `close`: at once. */
 export type OnExpiry = Limits['on_expiry'];
@@ -20,7 +20,7 @@ export class Expiry {
 	}
 
 	/** Undefined while the identity is good. */
-	of({ identity: { notAfter } }: Conn): OnExpiry | undefined {
+	of({ notAfter }: Identity): OnExpiry | undefined {
 		return notAfter !== undefined && notAfter <= this.#now() ? this.#mode : undefined;
 	}
 
@@ -28,7 +28,7 @@ export class Expiry {
 	 * From when on no new request is asked for on a connection that begins now, milliseconds since the epoch: a little
 	 * before the end, so that no request meets it on its way.
 	 */
-	noticeOf({ identity: { notAfter } }: Conn): number {
+	noticeOf({ notAfter }: Identity): number {
 		if (notAfter === undefined) return Number.POSITIVE_INFINITY;
 		return notAfter - Math.min(NOTICE, Math.max(0, notAfter - this.#now()) * NOTICE_PART);
 	}

@@ -13,7 +13,13 @@ export interface TlsIdentity {
 
 export type Shaken =
 	/** The handshake is over; `identity` is what the rules say of the certificate. */
-	| { readonly socket: TLSSocket; readonly identity: Identity | Refused; readonly alpn: string | undefined }
+	| {
+			readonly socket: TLSSocket;
+			readonly identity: Identity | Refused;
+			/** No certificate was shown. */
+			readonly bare: boolean;
+			readonly alpn: string | undefined;
+	  }
 	/** It did not come to an end. */
 	| Refused;
 
@@ -88,6 +94,7 @@ class Handshaker {
 			this.#over({
 				socket,
 				identity: who,
+				bare: 'cause' in who && who.cause === 'identity_missing' && socket.getPeerX509Certificate() === undefined,
 				alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
 			});
 		});

@@ -22,8 +22,8 @@ export interface SessionOutcome {
 /** What a session needs from the outside. Every `done` runs at most once, synchronously or later. */
 export interface SessionDeps {
 	/**
-	 * TLS as server on the agent's socket; `unread` is put back first. The identity is absent where TLS is not what
-	 * identifies (`token`). With a refusal the secured socket may be handed over too, to say the refusal on.
+	 * TLS as server on the agent's socket; `unread` is put back first. The identity is absent where TLS did
+	 * not identify and a token may. With a refusal the secured socket may be handed over too, to say the refusal on.
 	 */
 	startAgentTls(
 		socket: Socket,

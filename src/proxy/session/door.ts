@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Identity } from '../../model/agent.ts';
-import type { Cause } from '../../model/cause.ts';
+import type { Cause, Refused } from '../../model/cause.ts';
 import type { SessionProtocol, SessionSettings } from '../../protocols/contract.ts';
 import type { SessionDeps, SessionLimits } from './deps.ts';
 import { Session } from './session.ts';
@@ -44,8 +44,8 @@ export class SessionDoor {
 		return this.#sessions.busy;
 	}
 
-	/** Runs a session on an accepted socket; `identity` on a listener that knows its agent. */
-	accept(socket: Socket, identity?: Identity): void {
+	/** Runs a session on an accepted socket; `who` where the socket itself says who connects. */
+	accept(socket: Socket, who?: Identity | Refused): void {
 		const machine = this.#protocol.open(this.#settings, this.#shared);
 		const session = new Session(
 			socket,
@@ -56,7 +56,7 @@ export class SessionDoor {
 			() => this.#sessions.delete(session),
 		);
 		this.#sessions.add(session);
-		session.accept(identity);
+		session.accept(who);
 	}
 
 	/**

@@ -12,7 +12,7 @@ import type { Connections } from '../listener/connection.ts';
 import type { Expiry } from '../listener/expiry.ts';
 import { AgentHandshakes } from '../listener/handshake.ts';
 import type { Entrance } from '../listener/listener.ts';
-import { type Recognition, wayOf } from '../listener/recognition.ts';
+import type { Recognition } from '../listener/recognition.ts';
 import { refusedConnection } from '../listener/refusal.ts';
 import type { SignIn } from '../upstream/credentials.ts';
 import type { Dialler } from '../upstream/dial.ts';
@@ -46,13 +46,15 @@ export class SessionEntrance implements Entrance {
 	readonly #door: SessionDoor;
 	/** By the protocols that ALPN offers. */
 	readonly #handshakes = new Map<string, AgentHandshakes>();
-	readonly #as: Identity | undefined;
+	/** What the socket itself says of who connects; undefined where a certificate comes first. */
+	readonly #bySocket: Recognition['socket'];
 	#empty: (() => void) | undefined;
 
 	constructor(config: ListenerConfig, recognition: Recognition, protocol: SessionProtocol, deps: SessionEntranceDeps) {
 		const { limits, upstream, connections } = deps;
-		const way = wayOf(config);
-		this.#as = recognition.as;
+		const ways = recognition.ways.filter(way => way !== 'jwt_svid');
+		const mtls = ways.includes('mtls');
+		this.#bySocket = mtls ? undefined : recognition.socket;
 		/** The accepted socket below each TLS socket. */
 		const below = new WeakMap<Socket, Socket>();
 		const handshakes = (alpn: readonly string[] | undefined): AgentHandshakes => {
@@ -66,7 +68,7 @@ export class SessionEntrance implements Entrance {
 			protocol,
 			{
 				address: hostPortText(upstream.target.host, upstream.target.port),
-				authenticate: way,
+				authenticate: ways,
 				upstreamTls: upstream.config.tls !== undefined,
 				credential: identity => deps.credential(identity),
 				maxBuffered: deps.maxBuffered,
@@ -80,9 +82,11 @@ export class SessionEntrance implements Entrance {
 						}
 						below.set(result.socket, socket);
 						const agreed = result.alpn === undefined ? {} : { alpn: result.alpn };
-						if (way !== 'mtls') done({ socket: result.socket, ...agreed });
-						else if ('cause' in result.identity) done({ ...result.identity, socket: result.socket });
-						else done({ socket: result.socket, identity: result.identity, ...agreed });
+						const absent = !mtls || (result.bare && ways.length > 1);
+						const who = absent ? recognition.socket?.(socket) : result.identity;
+						if (who === undefined) done({ socket: result.socket, ...agreed });
+						else if ('cause' in who) done({ ...who, socket: result.socket });
+						else done({ socket: result.socket, identity: who, ...agreed });
 					}),
 				authenticate: (username, password) =>
 					recognition.token?.(username, password) ?? { cause: 'identity_invalid', detail: 'no token is taken here' },
@@ -156,7 +160,7 @@ export class SessionEntrance implements Entrance {
 	}
 
 	accept(socket: Socket): void {
-		this.#door.accept(socket, this.#as);
+		this.#door.accept(socket, this.#bySocket?.(socket));
 	}
 
 	renew(): void {

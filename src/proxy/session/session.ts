@@ -53,8 +53,14 @@ export class Session implements FlowHost {
 		this.#flow = new Flow(socket, machine, limits, this);
 	}
 
-	accept(identity: Identity | undefined): void {
+	/** `who`: where the socket itself says who connects. */
+	accept(who: Identity | Refused | undefined): void {
 		this.#flow.deadline(this.#limits.handshake, 'limit_exceeded');
+		if (who !== undefined && isRefused(who)) {
+			this.#answer({ kind: 'refused', refused: who });
+			return;
+		}
+		const identity = who;
 		const conn = identity === undefined ? undefined : this.#identified(identity);
 		this.#flow.feed({ kind: 'accepted', ...(identity === undefined || conn === undefined ? {} : { identity }) });
 	}
@@ -79,7 +85,7 @@ export class Session implements FlowHost {
 	}
 
 	get expiry(): OnExpiry | undefined {
-		return this.#conn === undefined ? undefined : this.#deps.expiry.of(this.#conn);
+		return this.#conn === undefined ? undefined : this.#deps.expiry.of(this.#conn.identity);
 	}
 
 	ask(step: Question): void {

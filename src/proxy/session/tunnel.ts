@@ -99,7 +99,7 @@ class Tunnel implements FlowHost {
 	}
 
 	get expiry(): OnExpiry | undefined {
-		return this.#expiry.of(this.#permit.conn);
+		return this.#expiry.of(this.#permit.conn.identity);
 	}
 
 	/** A relay asks nothing. */

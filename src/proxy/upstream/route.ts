@@ -14,6 +14,10 @@ export interface Upstream {
 	readonly authority: string;
 }
 
+/** The same server as the one of a workload that calls come in to. */
+export const behind = (upstream: Upstream, agent: string): Upstream =>
+	Object.freeze({ ...upstream, target: target({ ...upstream.target, agent }) });
+
 /** Where a call would go: a declared upstream, or what the call names. */
 export interface Route {
 	readonly target: Target;

@@ -27,10 +27,10 @@ const PATIENCE = 5_000;
 export async function openPeerCredentials(): Promise<ReadPeerCredentials> {
 	if (process.platform !== 'linux' || !ARCHITECTURES.has(process.arch)) {
 		throw new Error(
-			`peer credentials are not known on ${process.platform}/${process.arch}; use admin.control.address with operators`,
+			`the kernel's peer credentials cannot be read on ${process.platform}/${process.arch}; use mutual TLS on an address`,
 		);
 	}
-	// Loaded only where a control socket is configured.
+	// Loaded only where a socket is configured whose peers are known so.
 	const { default: koffi } = await import('koffi');
 	const getsockopt: unknown = koffi
 		.load(null)
