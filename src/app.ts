@@ -8,10 +8,11 @@ import type { Problem } from './config/loaded.ts';
 import { observesAnything } from './config/observe.ts';
 import type { Config } from './config/schema.ts';
 import { parseSpiffeId } from './formats/spiffe-id.ts';
+import { openRevocations } from './identity/revocation/revocations.ts';
 import { checkRuntime } from './identity/runtime.ts';
 import { openIdentity } from './identity/source.ts';
 import type { Svid } from './identity/svid.ts';
-import { openTokens, type TokenSettings } from './identity/tokens.ts';
+import { openTokens, type TokenDeps, type TokenSettings } from './identity/tokens.ts';
 import { identity as makeIdentity } from './model/agent.ts';
 import type { Refused } from './model/cause.ts';
 import type { Recorder } from './model/ports.ts';
@@ -24,6 +25,7 @@ import { openPolicy } from './policy/source.ts';
 import { Calls } from './proxy/call.ts';
 import { CallMetrics } from './proxy/call-metrics.ts';
 import { SidecarProxy } from './proxy/proxy.ts';
+import { openSqliteState } from './state/sqlite.ts';
 import { createLog } from './telemetry/log.ts';
 import { createMetrics, onScrape } from './telemetry/metrics.ts';
 
@@ -37,7 +39,7 @@ export interface App {
 }
 
 /** What a reload cannot change under open sockets and files. */
-const FIXED = ['labels', 'identity', 'audit', 'admin', 'log'] as const;
+const FIXED = ['labels', 'identity', 'audit', 'admin', 'state', 'log'] as const;
 
 const NOTHING_WRITTEN: Readonly<Record<RecordType, number>> = {
 	decision: 0,
@@ -126,6 +128,10 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		refusedConnection,
 	};
 
+	// In force before the first listener opens.
+	const state = openSqliteState(config.state.sqlite);
+	const revocations = await openRevocations(config.identity.revocations, { state, clock, recorder, metrics, log });
+
 	let policyInForce = (): boolean => false;
 	const policy = await openPolicy(config.policy, {
 		environment,
@@ -153,14 +159,16 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	policyInForce = () => policy.current() !== undefined;
 	metrics.observe.set(observesAnything(config) ? 1 : 0);
 
-	let tokens = await openTokens(tokenSettings(config), {
+	const tokenDeps: TokenDeps = {
 		clock,
+		revoked: token => revocations.revokedToken(token),
 		report: broken => log.error({ broken }, 'tokens could not be renewed'),
-	});
+	};
+	let tokens = await openTokens(tokenSettings(config), tokenDeps);
 	const calls = new Calls({
 		policy,
 		input: new InputBuilder(config.labels),
-		admission: new Admission({ clock }),
+		admission: new Admission({ clock, revocations }),
 		recorder: audit,
 		metrics: new CallMetrics(metrics),
 		clock,
@@ -177,6 +185,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			clientTlsOptions: () => identity.clientTlsOptions(),
 			judgeUpstream: (socket, expected, pem) => identity.judgeUpstream(socket, expected, pem),
 		},
+		revocations,
 		token: listener => {
 			const listed = tokens.forListener(listener);
 			return listed === undefined ? undefined : (username, password) => listed.identify(username, password);
@@ -193,12 +202,19 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		otherSockets: () => admin.sockets(),
 	});
 
+	revocations.enforceBy(() => {
+		void tokens.renew();
+		return proxy.revoke();
+	});
+
 	let draining = false;
 	const readiness = (): readonly { readonly part: string; readonly reason: string }[] => {
 		const missing: { part: string; reason: string }[] = [];
 		if (draining) missing.push({ part: 'proxy', reason: 'draining' });
 		const unknown = identity.problem();
 		if (unknown !== undefined) missing.push({ part: 'identity', reason: unknown.detail ?? unknown.cause });
+		const unknowable = revocations.unknown();
+		if (unknowable !== undefined) missing.push({ part: 'revocations', reason: unknowable.detail ?? '' });
 		if (policy.current() === undefined)
 			// Agents can read this: what is wrong with the policy is for `status`.
 			missing.push({ part: 'policy', reason: 'no policy was ever in force; `sallyport status` says why' });
@@ -221,6 +237,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			retired: proxy.retired,
 			callsOpen: calls.open,
 			audit: audit.status(),
+			revocations: revocations.status(),
 			configProblems: reloadProblems,
 			restart: waiting,
 		});
@@ -235,8 +252,10 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const reloadNow = async (): Promise<ReloadOutcome> => {
 		const identityNow = await identity.reload();
 		const policyNow = await policy.reload();
+		const listNow = await revocations.reload();
 		const others: ReloadProblem[] = [
 			...(identityNow === undefined ? [] : [{ part: 'identity', message: identityNow.broken }]),
+			...(listNow === undefined ? [] : [{ part: 'revocations', message: listNow.broken }]),
 			...(policyNow.ok ? [] : policyNow.problems.map(problem => ({ part: 'policy', ...problem }))),
 		];
 		const outcome = (problems: readonly Problem[]): ReloadOutcome => ({
@@ -264,10 +283,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		});
 		const before = tokens;
 		try {
-			tokens = await openTokens(tokenSettings(effective), {
-				clock,
-				report: broken => log.error({ broken }, 'tokens could not be renewed'),
-			});
+			tokens = await openTokens(tokenSettings(effective), tokenDeps);
 			await proxy.configure(effective);
 		} catch (error) {
 			if (tokens !== before) tokens.close();
@@ -304,6 +320,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		identity,
 		registry: metrics.registry,
 		recorder,
+		revocations,
+		clock,
 		readiness,
 		status,
 		reload,
@@ -340,6 +358,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		clearInterval(pruning);
 		tokens.close();
 		policy.close();
+		revocations.close();
+		state.close();
 		identity.close();
 		log.info('stopped');
 	};

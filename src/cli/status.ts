@@ -3,6 +3,7 @@ import type { Status } from '../admin/status.ts';
 import { askControl, type ControlOptions, problemWords, withControlOptions } from './control-client.ts';
 import { identityLines } from './identity-lines.ts';
 import { reloadProblemText } from './reload.ts';
+import { revocationLines } from './revocation-lines.ts';
 import { lasting, short, sizeText, warn } from './status-text.ts';
 import {
 	DONE,
@@ -100,6 +101,8 @@ function shown(status: Status, terminal: Terminal, now: number): string {
 			'          ',
 		),
 	);
+
+	lines.push(...revocationLines(status.revocations, terminal, now));
 
 	lines.push(
 		table([

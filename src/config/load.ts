@@ -244,6 +244,7 @@ function absolutePaths(config: Config, directory: string): Config {
 				'file' in sink ? { file: { ...sink.file, path: at(sink.file.path) } } : sink,
 			),
 		},
+		state: { sqlite: at(config.state.sqlite) },
 		admin: {
 			...(config.admin.health === undefined ? {} : { health: { address: socket(config.admin.health.address) } }),
 			...(config.admin.control === undefined
@@ -259,10 +260,23 @@ function absolutePaths(config: Config, directory: string): Config {
 	};
 }
 
-function identityAt({ svid, trust_bundles: bundles, ...rest }: Config['identity'], at: (path: string) => string) {
+function identityAt(
+	{ svid, trust_bundles: bundles, revocations, ...rest }: Config['identity'],
+	at: (path: string) => string,
+) {
 	const { files } = svid;
 	return {
 		...rest,
+		...(revocations === undefined
+			? {}
+			: {
+					revocations: {
+						...revocations,
+						verify_key: at(revocations.verify_key),
+						...(revocations.file === undefined ? {} : { file: at(revocations.file) }),
+						...(revocations.roots === undefined ? {} : { roots: at(revocations.roots) }),
+					},
+				}),
 		svid:
 			files === undefined
 				? svid

@@ -21,6 +21,8 @@ export interface Identity {
 	readonly notAfter?: number;
 	/** Serial of the leaf, upper-case hex; only for `mtls`. */
 	readonly serial?: string;
+	/** Fingerprint of the token, the first 16 digits of its SHA-256 in lower-case hex; only for `token`. */
+	readonly token?: string;
 	/** The text of `input.agent`. */
 	readonly json: string;
 }
@@ -28,7 +30,7 @@ export interface Identity {
 export function identity(
 	agent: SpiffeId,
 	authentication: Authentication,
-	more: { notAfter?: number; serial?: string } = {},
+	more: { notAfter?: number; serial?: string; token?: string } = {},
 ): Identity {
 	const json = JSON.stringify({
 		id: agent.id,

@@ -160,6 +160,7 @@ export class Call {
 		const { request } = this;
 		this.#record(request.phase, admitted.decision, judged, failure => {
 			let { decision } = admitted;
+			this.#detail ??= admitted.detail;
 			if (failure !== undefined) {
 				decision = { ...decision, allowed: false, cause: 'audit_unavailable', reasons: [] };
 				this.#detail = failure.detail;

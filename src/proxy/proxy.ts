@@ -1,6 +1,7 @@
 import { boundText } from '../config/listen.ts';
 import type { Config, ListenerConfig } from '../config/schema.ts';
 import type { Cause } from '../model/cause.ts';
+import type { Revocations } from '../model/ports.ts';
 import { type EntranceDeps, makeEntrance } from './entrance.ts';
 import { type Claim, claimSockets } from './listener/claim.ts';
 import { Connections } from './listener/connection.ts';
@@ -12,6 +13,7 @@ import type { Checked } from './upstream/address.ts';
 /** What the proxy is given by app.ts. */
 export interface ProxyDeps extends Omit<EntranceDeps, 'current' | 'draining'> {
 	readonly identity: ProxyIdentity;
+	readonly revocations: Pick<Revocations, 'revoked'>;
 	/** Sockets of Sallyport's beside the listeners: admin's. */
 	otherSockets(): readonly Checked[];
 }
@@ -81,6 +83,27 @@ export class SidecarProxy {
 			setup.contexts.renew();
 			setup.pool.retire();
 		}
+	}
+
+	/**
+	 * Ends the connections of everyone whose access was ended, with all that hangs on them, and lets go of the upstream
+	 * connections that are kept for them. Returns how many connections that were.
+	 */
+	revoke(): number {
+		const { revocations } = this.#deps;
+		const agents = new Set<string>();
+		let ended = 0;
+		try {
+			for (const connections of this.#connections.values())
+				for (const { identity } of connections.endWhere(who => revocations.revoked(who) !== undefined, 'revoked')) {
+					ended++;
+					agents.add(identity.agent.id);
+				}
+		} finally {
+			for (const { pool } of this.#setups)
+				pool.drop(id => agents.has(id) || revocations.revoked({ agent: { id } }) !== undefined);
+		}
+		return ended;
 	}
 
 	/** Judges open sessions and tunnels under the policy in force now, and ends those that it would not open. */

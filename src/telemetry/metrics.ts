@@ -125,6 +125,26 @@ export function createMetrics(version: string) {
 			help: 'Records that could not be written.',
 			registers,
 		}),
+		revocations: new Gauge({
+			name: 'sallyport_revocations',
+			help: 'Revocations in force, those of the list that the fleet follows included.',
+			registers,
+		}),
+		revokedConnections: new Counter({
+			name: 'sallyport_revoked_connections_total',
+			help: 'Open connections of agents that a revocation cut.',
+			registers,
+		}),
+		revocationEffect: new Histogram({
+			name: 'sallyport_revocation_effect_seconds',
+			help: 'From the arrival of a revocation, or of a new list, until everything that it ends was ended.',
+			buckets: SECONDS,
+		}),
+		revocationsIssued: new Gauge({
+			name: 'sallyport_revocations_issued_timestamp_seconds',
+			help: 'When the list in force that the fleet follows was issued; 0 without one.',
+			registers,
+		}),
 		buildInfo: new Gauge({
 			name: 'sallyport_build_info',
 			help: 'Version of Sallyport and of Node.',
@@ -133,7 +153,7 @@ export function createMetrics(version: string) {
 		}),
 	};
 	// What prom-client's registry asks of a metric, it has.
-	for (const histogram of [metrics.duration, metrics.evaluation])
+	for (const histogram of [metrics.duration, metrics.evaluation, metrics.revocationEffect])
 		registry.registerMetric(histogram as unknown as Metric<string>);
 	metrics.buildInfo.set({ version, node: process.version }, 1);
 	return { ...metrics, registry };

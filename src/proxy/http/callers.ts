@@ -125,6 +125,12 @@ export class Callers {
 		if (caller.conn === undefined) return caller.refused ?? refused('identity_invalid');
 		if (caller.conn.identity.agent.id !== identity.agent.id)
 			return refused('identity_invalid', 'another agent uses this connection');
+		if (caller.conn.identity !== identity) {
+			// Another token of the agent's, which may have been revoked while the one before was not.
+			const refusal = this.#deps.mayUse(identity);
+			if (refusal !== undefined) return refusal;
+			this.#deps.connections.shows(caller.conn, identity);
+		}
 		return caller.conn;
 	}
 
