@@ -90,7 +90,7 @@ export class RevocationsApi {
 			detail: { what: revocation.what, ...result, ...(unkept === undefined ? {} : { error: unkept }) },
 		});
 		const problems = [
-			...(result.recorded ? [] : ['It is in force, but there is no record of it: records cannot be written.']),
+			...(result.recorded ? [] : ['It is in force, but was not written down first: records cannot be written now.']),
 			...(unkept === undefined
 				? []
 				: [`It is in force, but only until Sallyport ends: it could not be kept (${unkept}).`]),

@@ -13,6 +13,7 @@ export interface Subject {
 
 /** Digits of a token's fingerprint. */
 const FINGERPRINT = /^[0-9a-f]{16}$/;
+const OCTETS = /^[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})+$/;
 /** RFC 5280 §4.1.2.2: up to 20 octets; some issuers write one more. */
 const MAX_SERIAL = 42;
 
@@ -31,8 +32,7 @@ export function readSubject(text: string): Subject | Broken {
 	}
 	if (text.startsWith('serial:')) {
 		const digits = text.slice('serial:'.length);
-		const plain = digits.includes(':') ? digits.split(':').map(octet => octet.padStart(2, '0')) : [digits];
-		if (digits.includes(':') && plain.some(octet => octet.length !== 2)) return { broken: 'its serial is not HEX' };
+		const plain = OCTETS.test(digits) ? digits.split(':').map(octet => octet.padStart(2, '0')) : [digits];
 		const serial = plain.join('').replace(/^0x/i, '');
 		if (!/^[0-9A-Fa-f]+$/.test(serial)) return { broken: 'its serial is not HEX' };
 		if (serial.length > MAX_SERIAL) return { broken: `its serial has more than ${MAX_SERIAL} digits` };
