@@ -4,6 +4,7 @@ import { type Revocation, reasonProblem, revocationJson } from '../identity/revo
 import { type RevocationsInForce, rounded } from '../identity/revocation/revocations.ts';
 import { readSubject, type Subject } from '../identity/revocation/subject.ts';
 import type { Clock, Recorder } from '../model/ports.ts';
+import type { ControlRecord } from '../model/record.ts';
 import type { Operator } from './operators.ts';
 import { answerJson, answerProblem } from './problem.ts';
 
@@ -17,8 +18,8 @@ export interface RevocationsApiDeps {
 const MAX_BODY = 16 * 1024;
 /** How long a revocation waits for its record, milliseconds: a slow disk must not keep an agent connected. */
 const RECORD_PATIENCE = 50;
-/** The same for giving access back, which nothing is lost by. */
-const UNDO_PATIENCE = 10_000;
+/** How long an answer waits to say whether the record was written, milliseconds. */
+const ANSWER_PATIENCE = 10_000;
 /** The furthest that an end may lie ahead, seconds: a hundred years. */
 const LONGEST = 100 * 366 * 86_400;
 const MEMBERS: ReadonlySet<string> = new Set(['what', 'reason', 'for_seconds']);
@@ -73,15 +74,17 @@ export class RevocationsApi {
 		const shown = revocationJson(revocation);
 		const detail = { ...operator.detail, ...aboutOf(revocation) };
 		const record = { action: 'revoke', operator: operator.name, detail };
-		const recorded = await this.#recorded(record, RECORD_PATIENCE);
+		const writing = this.#recorded(record);
+		await inTime(writing, RECORD_PATIENCE);
 		const { connections, milliseconds, replaced, unkept } = await revocations.revoke(revocation, begun);
+		const recorded = await inTime(writing, ANSWER_PATIENCE);
 		// What could not be written before is kept for when it can be.
-		if (recorded === 'refused') this.#deps.recorder.control(record);
+		if (recorded === false) this.#deps.recorder.control(record);
 		const result = {
 			replaced,
 			connections,
 			effect_ms: rounded(milliseconds),
-			recorded: recorded !== 'refused',
+			recorded: recorded === true,
 			kept: unkept === undefined,
 		};
 		this.#deps.recorder.control({
@@ -107,7 +110,7 @@ export class RevocationsApi {
 		}
 		const detail = { ...operator.detail, what: subject.what };
 		const record = { action: 'revoke_undo', operator: operator.name, detail };
-		if ((await this.#recorded(record, UNDO_PATIENCE)) !== 'written') {
+		if ((await inTime(this.#recorded(record), ANSWER_PATIENCE)) !== true) {
 			answerProblem(response, {
 				status: 503,
 				type: 'urn:sallyport:cause:audit_unavailable',
@@ -126,15 +129,21 @@ export class RevocationsApi {
 		else answerJson(response, 200, { undone: revocationJson(undone.revocation) });
 	}
 
-	#recorded(record: Parameters<Recorder['control']>[0], patience: number): Promise<'written' | 'refused' | 'late'> {
-		return new Promise(resolve => {
-			const timer = setTimeout(() => resolve('late'), patience);
-			this.#deps.recorder.control(record, refusal => {
-				clearTimeout(timer);
-				resolve(refusal === undefined ? 'written' : 'refused');
-			});
-		});
+	/** Whether it was written. */
+	#recorded(record: ControlRecord): Promise<boolean> {
+		return new Promise(resolve => this.#deps.recorder.control(record, refusal => resolve(refusal === undefined)));
 	}
+}
+
+/** Undefined when it takes longer, milliseconds. */
+async function inTime<T>(result: Promise<T>, patience: number): Promise<T | undefined> {
+	let timer: NodeJS.Timeout | undefined;
+	const late = new Promise<undefined>(resolve => {
+		timer = setTimeout(() => resolve(undefined), patience);
+	});
+	const first = await Promise.race([result, late]);
+	clearTimeout(timer);
+	return first;
 }
 
 /** What records say of it beside the operator. */
