@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { scanJson } from '../formats/json.ts';
 import { type Revocation, reasonProblem, revocationJson } from '../identity/revocation/entry.ts';
-import { type RevocationsInForce, rounded } from '../identity/revocation/revocations.ts';
+import { effectJson, type RevocationsInForce } from '../identity/revocation/revocations.ts';
 import { readSubject, type Subject } from '../identity/revocation/subject.ts';
 import type { Clock, Recorder } from '../model/ports.ts';
 import type { ControlRecord } from '../model/record.ts';
@@ -76,14 +76,13 @@ export class RevocationsApi {
 		const record = { action: 'revoke', operator: operator.name, detail };
 		const writing = this.#recorded(record);
 		await inTime(writing, RECORD_PATIENCE);
-		const { connections, milliseconds, replaced, unkept } = await revocations.revoke(revocation, begun);
+		const { replaced, unkept, ...effect } = await revocations.revoke(revocation, begun);
 		const recorded = await inTime(writing, ANSWER_PATIENCE);
 		// What could not be written before is kept for when it can be.
 		if (recorded === false) this.#deps.recorder.control(record);
 		const result = {
 			replaced,
-			connections,
-			effect_ms: rounded(milliseconds),
+			...effectJson(effect),
 			recorded: recorded === true,
 			kept: unkept === undefined,
 		};

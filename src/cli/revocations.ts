@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { duration } from '../config/values.ts';
 import { type Revocation, readRevocation } from '../identity/revocation/entry.ts';
@@ -94,7 +94,10 @@ function sign(what: readonly string[], options: SignOptions, terminal: Terminal)
 	const list = signList({ sequence, issued, revocations }, key);
 	if (out === undefined) terminal.out(list);
 	else {
-		writeFileSync(out, list);
+		// Whoever watches the file sees a whole one.
+		const whole = `${out}.${process.pid}.new`;
+		writeFileSync(whole, list);
+		renameSync(whole, out);
 		terminal.out(`wrote ${visible(out)}: sequence ${sequence}, ${revocations.length} revocations, key ${key.id}\n`);
 	}
 	return DONE;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { openSync, readFileSync, readSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { duration } from '../config/values.ts';
 import { readSubject } from '../identity/revocation/subject.ts';
@@ -62,7 +62,7 @@ async function run(what: string | undefined, options: Options, terminal: Termina
 	}
 	if ((what === undefined) === (tokenFile === undefined))
 		throw mistake('expected what is to be revoked: spiffe://…, serial:HEX, token:FINGERPRINT, or --token-file');
-	const subject = readSubject(tokenFile === undefined ? (what ?? '') : `token:${fingerprintIn(tokenFile)}`);
+	const subject = readSubject(tokenFile === undefined ? (what ?? '') : `token:${await fingerprintIn(tokenFile)}`);
 	if ('broken' in subject) throw mistake(subject.broken);
 	if (undo) {
 		if (reason !== undefined || time !== undefined) throw mistake('--undo takes neither --reason nor --for');
@@ -139,10 +139,10 @@ function seconds(text: string): number {
 const MAX_TOKEN = 4096;
 
 /** The token goes no further than this: what is sent is its fingerprint. */
-function fingerprintIn(path: string): string {
+async function fingerprintIn(path: string): Promise<string> {
 	let text: string;
 	try {
-		text = path === '-' ? readInput() : readFileSync(path, 'utf8');
+		text = path === '-' ? await readInput() : readFileSync(path, 'utf8');
 	} catch (error) {
 		const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
 		throw mistake(`--token-file: ${path} cannot be read (${code})`);
@@ -153,15 +153,16 @@ function fingerprintIn(path: string): string {
 	return fingerprintOf(createHash('sha256').update(token).digest('base64'));
 }
 
-function readInput(): string {
-	const chunk = Buffer.alloc(MAX_TOKEN + 2);
-	const input = openSync('/dev/stdin', 'r');
-	let length = 0;
-	for (;;) {
-		const read = readSync(input, chunk, length, chunk.length - length, null);
-		length += read;
-		if (read === 0 || length === chunk.length) return chunk.toString('utf8', 0, length);
+async function readInput(): Promise<string> {
+	const chunks: Buffer[] = [];
+	let bytes = 0;
+	for await (const chunk of process.stdin) {
+		const read = Buffer.from(chunk);
+		bytes += read.length;
+		chunks.push(read);
+		if (bytes > MAX_TOKEN) break;
 	}
+	return Buffer.concat(chunks).toString('utf8');
 }
 
 const fields = (value: unknown): Readonly<Record<string, unknown>> =>

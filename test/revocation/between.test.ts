@@ -1,9 +1,29 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { policyOf } from '../support/sallyport.ts';
 import { until } from '../support/until.ts';
 import { listenRaw, openWire } from '../support/wire.ts';
 import { makeWorkspace } from '../support/workspace.ts';
 import { idOf, openStage } from './stage.ts';
+
+test('revoked while its call is being read: the record says so, and nobody is asked', async t => {
+	const { workspace, sallyport, upstream, order, connect } = await openStage(t, {
+		policy: policyOf('allow if input.http.body.a == 1'),
+	});
+	const wire = await connect(workspace.agent('a'));
+	const { address } = upstream;
+	wire.send(
+		`POST http://${address}/ HTTP/1.1\r\nHost: ${address}\r\nContent-Type: application/json\r\nContent-Length: 7\r\nExpect: 100-continue\r\n\r\n`,
+	);
+	await wire.receives('100 Continue');
+	wire.send('{"a"');
+	const { connections } = await order(idOf('a'));
+	assert.equal(connections, 1);
+	await wire.closed();
+	const record = await sallyport.waitForRecord(({ type }) => type === 'decision', 'the call');
+	assert.equal(record.cause, 'revoked');
+	assert.equal(upstream.connections(), 0);
+});
 
 test('revoked between the decision and the act: nothing goes out, whatever was being dialled is dropped', async t => {
 	const workspace = makeWorkspace(t);

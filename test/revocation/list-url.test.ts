@@ -86,4 +86,8 @@ test('the list of a fleet by URL: in force before the first call, followed by ET
 	server.serve(signer.list(9, []));
 	assert.equal((await after.control('POST', '/v1/reload')).status, 200);
 	assert.match(await again.metrics(), /^sallyport_revocations 0$/m);
+	await until(() => server.held() === 1, 'the server is asked to wait again');
+	const stopping = performance.now();
+	assert.equal((await again.stop()).code, 0);
+	assert.ok(performance.now() - stopping < 20_000, 'nobody waits for the server');
 });

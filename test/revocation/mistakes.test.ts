@@ -11,7 +11,7 @@ test('what is no revocation is refused in words, by the command and by the API, 
 	const empty = workspace.write('empty', '\n');
 	const words = workspace.write('words', 'two words');
 	const because = ['--reason', 'r'];
-	for (const [args, said] of [
+	const mistakes = [
 		[[], /expected what is to be revoked/],
 		[[idOf('a')], /--reason is missing/],
 		[[idOf('a'), '--reason', ' '], /--reason is missing/],
@@ -26,8 +26,9 @@ test('what is no revocation is refused in words, by the command and by the API, 
 		[['--token-file', empty, ...because], /there is no token in it/],
 		[['--token-file', words, ...because], /there is no token in it/],
 		[['--token-file', workspace.path('none'), ...because], /cannot be read \(ENOENT\)/],
-	] as const) {
-		const ran = await revoke(...args);
+	] as const;
+	const tried = await Promise.all(mistakes.map(async ([args, said]) => ({ args, said, ran: await revoke(...args) })));
+	for (const { args, said, ran } of tried) {
 		assert.equal(ran.code, 2, `${args.join(' ')}: ${ran.err}`);
 		assert.match(ran.err, said);
 		assert.equal(ran.err.includes('not-a-fingerprint'), false);
@@ -83,7 +84,7 @@ test('`revocations sign` and `show`: mistakes are told with status 2, a bad list
 	const list = workspace.write('list.jws', makeSigner().list(1));
 	const entries = workspace.write('entries.json', JSON.stringify([{ what: idOf('a') }]));
 	const run = (...words: string[]) => command(['revocations', ...words], { cwd: workspace.directory });
-	for (const [args, code, said] of [
+	const mistakes = [
 		[['sign'], 2, /--key/],
 		[['sign', '--key', verify], 2, /not an unencrypted PEM private key/],
 		[['sign', '--key', key, idOf('a')], 2, /--reason is missing/],
@@ -92,8 +93,10 @@ test('`revocations sign` and `show`: mistakes are told with status 2, a bad list
 		[['sign', '--key', key, '--from', entries], 2, /entry 1: it has no reason/],
 		[['show', list, '--verify-key', key], 2, /a PRIVATE KEY in it/],
 		[['show', list, '--verify-key', verify], 1, /signed with a key that is not in `verify_key`/],
-	] as const) {
-		const ran = await run(...args);
+	] as const;
+	const tried = await Promise.all(mistakes.map(async ([args, ...told]) => ({ args, told, ran: await run(...args) })));
+	for (const { args, told, ran } of tried) {
+		const [code, said] = told;
 		assert.equal(ran.code, code, `${args.join(' ')}: ${ran.err}`);
 		assert.match(ran.err, said);
 		assert.equal(ran.err.includes('BEGIN'), false);

@@ -10,6 +10,7 @@ test('what was revoked survives kill -9, and is in force before the first listen
 	await first.order(idOf('a'));
 	await first.order('spiffe://example.org/agents/team/*', { for_seconds: 3600 });
 	await first.order(idOf('b'));
+	await first.order(idOf('c'), { for_seconds: 0.2 });
 	assert.equal((await first.revoke('--undo', idOf('b'))).code, 0);
 	await first.sallyport.kill();
 
@@ -22,6 +23,7 @@ test('what was revoked survives kill -9, and is in force before the first listen
 	assert.equal((await call(workspace.agent('a'))).json()['cause'], 'revoked');
 	assert.equal((await call(workspace.issue('t', idOf('team/t')))).json()['detail'], 'by a pattern of SPIFFE IDs');
 	assert.equal((await call(workspace.agent('b'))).status, 200);
+	await sallyport.waitForRecord(one => one['action'] === 'revocation_expired', 'what ended by itself has its record');
 	const listed = await again.revoke('--list');
 	assert.equal(listed.code, 0, listed.err);
 	assert.match(listed.out, /^spiffe:\/\/example\.org\/agents\/a +since \S+ +uid:\d+ +a test$/m);

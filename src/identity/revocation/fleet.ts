@@ -124,9 +124,9 @@ export class FleetRevocations {
 
 	/** One look at the URL, and the next when its time comes. `wait`: how long the server may hold its answer back. */
 	#follow(wait: number): Promise<Broken | undefined> {
-		clearTimeout(this.#timer);
 		return this.#inTurn(async () => {
 			if (this.#stop.signal.aborted) return undefined;
+			clearTimeout(this.#timer);
 			const begun = performance.now();
 			const before = this.#list;
 			const broken = await this.#lookAtUrl(wait);
@@ -134,7 +134,6 @@ export class FleetRevocations {
 			const { poll } = this.#config;
 			// After a change the server is asked to wait for the next one at once; else as often as was said.
 			const pause = this.#list !== before ? SHORTEST : Math.max(SHORTEST, begun + poll - performance.now());
-			clearTimeout(this.#timer);
 			this.#timer = setTimeout(() => void this.#follow(Math.min(poll, LONGEST_WAIT)), pause);
 			this.#timer.unref();
 			return broken;

@@ -43,7 +43,6 @@ export class LocalRevocations {
 				throw new Error(`the state holds a revocation that cannot be read: ${key}: ${entry.broken}`);
 			this.#entries.set(entry.what, entry);
 		}
-		await this.expire();
 	}
 
 	all(): Iterable<Revocation> {
@@ -71,8 +70,10 @@ export class LocalRevocations {
 
 	/** Takes it out of the state, and only then out of memory. Rejects, in words, when it stays. */
 	async drop(what: string): Promise<void> {
+		const entry = this.#entries.get(what);
 		await this.#deps.state.write(SPACE, [{ key: what, value: undefined }]);
-		this.#entries.delete(what);
+		// Another may have come for the same subject.
+		if (this.#entries.get(what) === entry) this.#entries.delete(what);
 	}
 
 	/** Lets go of those whose time is over, and returns them. What cannot be written goes from memory all the same: it is over. */

@@ -70,6 +70,8 @@ export class RevocationsInForce implements Revocations {
 	readonly #fleet: FleetRevocations | undefined;
 	#view = new RevocationView([]);
 	#inForce = 0;
+	/** When the next one ends by itself, milliseconds since the epoch. */
+	#nextEnd = Number.POSITIVE_INFINITY;
 	#enforce: () => number = () => 0;
 	#timer: NodeJS.Timeout | undefined;
 	#stale = false;
@@ -135,6 +137,8 @@ export class RevocationsInForce implements Revocations {
 		const replaced = this.#local.get(revocation.what) !== undefined;
 		this.#local.put(revocation);
 		const effect = this.#effect(begun);
+		const said = { revocation: revocation.what, ...effectJson(effect) };
+		this.#deps.log.info(said, 'access was ended');
 		try {
 			await this.#local.keep(revocation);
 			return { ...effect, replaced };
@@ -185,6 +189,7 @@ export class RevocationsInForce implements Revocations {
 		const all = this.list().map(({ revocation }) => revocation);
 		this.#view = new RevocationView(all);
 		this.#inForce = all.length;
+		this.#nextEnd = all.reduce((end, { until }) => Math.min(end, until ?? end), Number.POSITIVE_INFINITY);
 		const { revocations, revocationsIssued } = this.#deps.metrics;
 		revocations.set(all.length);
 		revocationsIssued.set((this.#fleet?.current()?.issued ?? 0) / 1000);
@@ -206,28 +211,29 @@ export class RevocationsInForce implements Revocations {
 	}
 
 	#taken({ sequence, issued, revocations, key }: KeptList): void {
-		const { connections, milliseconds } = this.#effect(performance.now());
+		const effect = this.#effect(performance.now());
 		const detail = {
 			sequence,
 			issued: new Date(issued).toISOString(),
 			revocations: revocations.length,
 			key,
-			connections,
-			effect_ms: rounded(milliseconds),
+			...effectJson(effect),
 		};
 		this.#deps.recorder.control({ action: 'revocations_list', operator: 'sallyport', detail });
 		this.#deps.log.info(detail, 'a list of revocations is in force');
 	}
 
+	async #expire(): Promise<void> {
+		const over = await this.#local.expire();
+		this.#compile();
+		for (const { what, until } of over) {
+			const detail = { what, until: new Date(until ?? 0).toISOString() };
+			this.#deps.recorder.control({ action: 'revocation_expired', operator: 'sallyport', detail });
+		}
+	}
+
 	#tick(): void {
-		const before = this.#inForce;
-		void this.#local.expire().then(over => {
-			for (const { what, until } of over) {
-				const detail = { what, until: new Date(until ?? 0).toISOString() };
-				this.#deps.recorder.control({ action: 'revocation_expired', operator: 'sallyport', detail });
-			}
-			if (over.length > 0 || this.#listed().length + [...this.#local.all()].length !== before) this.#compile();
-		});
+		if (this.#nextEnd <= this.#deps.clock.now()) void this.#expire();
 		const unknown = this.unknown();
 		if ((unknown !== undefined) === this.#stale) return;
 		this.#stale = unknown !== undefined;
@@ -236,5 +242,9 @@ export class RevocationsInForce implements Revocations {
 	}
 }
 
-/** Microseconds are enough. */
-export const rounded = (milliseconds: number): number => Math.round(milliseconds * 1000) / 1000;
+/** As records and answers have it. */
+export const effectJson = ({ connections, milliseconds }: Effect): { connections: number; effect_ms: number } => ({
+	connections,
+	// Microseconds are enough.
+	effect_ms: Math.round(milliseconds * 1000) / 1000,
+});
