@@ -87,23 +87,23 @@ export class SidecarProxy {
 
 	/**
 	 * Ends the connections of everyone whose access was ended, with all that hangs on them, and lets go of the upstream
-	 * connections that are kept for them. Returns how many connections that were.
+	 * connections that are kept for them. Returns how many connections that were; throws, behind all of it, what failed.
 	 */
 	revoke(): number {
 		const { revocations } = this.#deps;
-		const agents = new Set<string>();
-		let ended = 0;
-		try {
-			for (const connections of this.#connections.values())
-				for (const { identity } of connections.endWhere(who => revocations.revoked(who) !== undefined, 'revoked')) {
-					ended++;
-					agents.add(identity.agent.id);
-				}
-		} finally {
-			for (const { pool } of this.#setups)
-				pool.drop(id => agents.has(id) || revocations.revoked({ agent: { id } }) !== undefined);
-		}
-		return ended;
+		const failures: unknown[] = [];
+		const ended = [...this.#connections.values()].flatMap(connections =>
+			connections.endWhere(
+				who => revocations.revoked(who) !== undefined,
+				'revoked',
+				error => failures.push(error),
+			),
+		);
+		const agents = new Set(ended.map(({ identity }) => identity.agent.id));
+		for (const { pool } of this.#setups)
+			pool.drop(id => agents.has(id) || revocations.revoked({ agent: { id } }) !== undefined);
+		if (failures.length > 0) throw failures[0];
+		return ended.length;
 	}
 
 	/** Judges open sessions and tunnels under the policy in force now, and ends those that it would not open. */

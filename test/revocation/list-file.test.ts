@@ -54,10 +54,11 @@ test('the list as a watched file, made by `revocations sign`; older than max_age
 	assert.match((await ready()).body, /older than identity\.revocations\.max_age/);
 	const told = await command(['status'], { cwd: workspace.directory });
 	assert.match(told.out, /! the list is too old/);
-	await sallyport.waitForRecord(
+	const refusal = await sallyport.waitForRecord(
 		({ type, cause }) => type === 'decision' && cause === 'identity_invalid',
 		'the refusal',
 	);
+	assert.equal(`identity_invalid: ${refusal['detail']}`, none);
 
 	await sign();
 	await until(async () => (await call('b')) === '200', 'a new list, on which nobody is');

@@ -110,7 +110,8 @@ export class FleetRevocations {
 
 	/** Looks now; resolves with why what is there was not taken. */
 	async reload(): Promise<Broken | undefined> {
-		if (this.#config.file !== undefined) return this.#inTurn(() => this.#lookAtFile());
+		if (this.#config.file !== undefined)
+			return this.#inTurn(() => this.#lookAtFile().catch(error => this.#looked(brokenBy(error))));
 		this.#waiting?.abort();
 		return this.#follow(0);
 	}
@@ -129,7 +130,7 @@ export class FleetRevocations {
 			clearTimeout(this.#timer);
 			const begun = performance.now();
 			const before = this.#list;
-			const broken = await this.#lookAtUrl(wait);
+			const broken = await this.#lookAtUrl(wait).catch(error => this.#looked(brokenBy(error)));
 			if (this.#stop.signal.aborted) return undefined;
 			const { poll } = this.#config;
 			// After a change the server is asked to wait for the next one at once; else as often as was said.
@@ -214,7 +215,7 @@ export class FleetRevocations {
 			await saveList(this.#deps.state, taken);
 			return undefined;
 		} catch (error) {
-			return { broken: `it is in force, but not kept: ${error instanceof Error ? error.message : String(error)}` };
+			return { broken: `it is in force, but not kept: ${brokenBy(error).broken}` };
 		}
 	}
 
@@ -226,3 +227,5 @@ export class FleetRevocations {
 		return broken;
 	}
 }
+
+const brokenBy = (error: unknown): Broken => ({ broken: error instanceof Error ? error.message : String(error) });

@@ -106,21 +106,22 @@ export class Connections {
 		for (const conn of this.#conns) conn.life.end(cause);
 	}
 
-	/** Ends the lives of those of whom `meant` is true, by any proof that they have shown, and returns their Conns. */
-	endWhere(meant: (identity: Identity) => boolean, cause: Cause): readonly Conn[] {
+	/**
+	 * Ends the lives of those of whom `meant` is true, by any proof that they have shown, and returns their Conns. `failed`
+	 * is told what failed at the end of one, which keeps no other from its own.
+	 */
+	endWhere(meant: (identity: Identity) => boolean, cause: Cause, failed: (error: unknown) => void): readonly Conn[] {
 		const ended = [...this.#conns].filter(conn => {
 			const shown = this.#shown.get(conn);
 			return !conn.life.ended && (meant(conn.identity) || (shown !== undefined && meant(shown)));
 		});
-		let first: unknown;
 		for (const { life } of ended) {
 			try {
 				life.end(cause);
 			} catch (error) {
-				first ??= error;
+				failed(error);
 			}
 		}
-		if (first !== undefined) throw first;
 		return ended;
 	}
 
