@@ -8,6 +8,8 @@ import { execCommand } from '../src/cli/exec.ts';
 import { initCommand } from '../src/cli/init.ts';
 import { policyCommand } from '../src/cli/policy.ts';
 import { reloadCommand } from '../src/cli/reload.ts';
+import { revocationsCommand } from '../src/cli/revocations.ts';
+import { revokeCommand } from '../src/cli/revoke.ts';
 import { runCommand } from '../src/cli/run.ts';
 import { statusCommand } from '../src/cli/status.ts';
 import { code, generatedFrom, markdownTable } from './markdown.ts';
@@ -25,6 +27,8 @@ const COMMANDS: readonly (() => Command)[] = [
 	auditCommand,
 	statusCommand,
 	reloadCommand,
+	revokeCommand,
+	revocationsCommand,
 ];
 
 /** Examples that test/docs/examples.test.ts cannot run, by a part of their text, and why. */
@@ -36,6 +40,9 @@ const NOT_RUN: readonly (readonly [part: string, reason: string])[] = [
 	['git describe', 'it names the release of your repository'],
 	['tail -f', 'it goes on until it is interrupted'],
 	['/mnt/elsewhere', 'the checkpoints are held elsewhere'],
+	['--token-file tokens', 'the folder of the tokens is where your configuration has it'],
+	['fleet.key', 'the key is yours'],
+	['fleet.pub', 'the key is yours'],
 	['--socket /run', 'the socket is where your configuration has it'],
 ];
 

@@ -1,28 +1,31 @@
 import { hostname } from 'node:os';
 import { openAdmin } from './admin/admin.ts';
 import type { ReloadOutcome, ReloadProblem } from './admin/api.ts';
+import type { NotReady } from './admin/health.ts';
+import { readinessOf } from './admin/readiness.ts';
 import { type Status, statusOf } from './admin/status.ts';
-import { openAudit, type SigningKey, signingKey } from './audit/audit.ts';
+import { openAudit, signerOf } from './audit/audit.ts';
 import { loadConfigApart } from './config/load-apart.ts';
 import type { Problem } from './config/loaded.ts';
 import { observesAnything } from './config/observe.ts';
 import type { Config } from './config/schema.ts';
 import { warn } from './config/warnings.ts';
-import { settingsOf } from './config/ways.ts';
 import { parseSpiffeId } from './formats/spiffe-id.ts';
 import { CredentialKeeper } from './identity/credentials/keeper.ts';
 import { allTaken, logCredential, missingCredentials } from './identity/credentials/report.ts';
 import { identityFacts } from './identity/facts.ts';
 import { JwtCallers } from './identity/jwt-callers.ts';
-import { openPeerCredentials, type ReadPeerCredentials } from './identity/peer-credentials.ts';
+import { peerCredentialsFor } from './identity/peer-credentials.ts';
+import { openRevocations } from './identity/revocation/revocations.ts';
 import { checkRuntime } from './identity/runtime.ts';
 import { openIdentity } from './identity/source.ts';
 import type { Svid } from './identity/svid.ts';
-import { openTokens, type TokenSettings } from './identity/tokens.ts';
+import { tokenSettingsOf } from './identity/token-settings.ts';
+import { openTokens, type TokenDeps } from './identity/tokens.ts';
 import { openResidentMemory } from './kernel/resident-memory.ts';
 import { identity as makeIdentity } from './model/agent.ts';
 import type { Recorder } from './model/ports.ts';
-import { RECORD_TYPES, type RecordType, type RefusedConnection } from './model/record.ts';
+import type { RefusedConnection } from './model/record.ts';
 import { VERSION } from './model/version.ts';
 import { Admission } from './policy/admit.ts';
 import { InputBuilder } from './policy/input.ts';
@@ -31,8 +34,9 @@ import { openPolicy } from './policy/source.ts';
 import { Calls } from './proxy/call.ts';
 import { CallMetrics } from './proxy/call-metrics.ts';
 import { SidecarProxy } from './proxy/proxy.ts';
+import { openSqliteState } from './state/sqlite.ts';
 import { createLog } from './telemetry/log.ts';
-import { createMetrics, onScrape } from './telemetry/metrics.ts';
+import { countRecords, createMetrics, onScrape } from './telemetry/metrics.ts';
 
 /** A running Sallyport. */
 export interface App {
@@ -44,16 +48,7 @@ export interface App {
 }
 
 /** What a reload cannot change under open sockets and files. */
-const FIXED = ['labels', 'identity', 'audit', 'admin', 'log'] as const;
-
-const NOTHING_WRITTEN: Readonly<Record<RecordType, number>> = {
-	decision: 0,
-	outcome: 0,
-	session: 0,
-	control: 0,
-	checkpoint: 0,
-	gap: 0,
-};
+const FIXED = ['labels', 'identity', 'audit', 'admin', 'state', 'log'] as const;
 
 /** How often kept policy bundles that no record names any more are removed, milliseconds. */
 const PRUNE_EVERY = 3600_000;
@@ -100,11 +95,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	});
 	reloaded('identity', true);
 
-	const written = { ...NOTHING_WRITTEN };
-	onScrape(metrics.records, () => {
-		for (const type of RECORD_TYPES) metrics.records.inc({ type }, written[type]);
-		Object.assign(written, NOTHING_WRITTEN);
-	});
+	const written = countRecords(metrics);
 	const audit = await openAudit(config.audit, {
 		labels: config.labels,
 		// Known before there is an SVID, and the same after: which id was in force when is said by `control` records.
@@ -112,9 +103,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		clock,
 		signer: signerOf(() => identity.current()),
 		metrics: {
-			written: (type, count) => {
-				written[type] += count;
-			},
+			written,
 			lost: (_type, count) => metrics.unrecorded.inc(count),
 			failure: reason => metrics.auditFailures.inc({ reason }),
 			oldestUnsent: (sink, time) => metrics.oldestUnsent.set({ sink }, (time ?? 0) / 1000),
@@ -133,6 +122,10 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		control: (record, written) => audit.control(record, written),
 		refusedConnection,
 	};
+
+	// In force before the first listener opens.
+	const state = openSqliteState(config.state.sqlite);
+	const revocations = await openRevocations(config.identity.revocations, { state, clock, recorder, metrics, log });
 
 	let policyInForce = (): boolean => false;
 	const policy = await openPolicy(config.policy, {
@@ -176,14 +169,16 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			metrics.credentialValid.set({ upstream, credential }, valid ? 1 : 0);
 		if (all.length > 0) reloaded('credentials', allTaken(all));
 	});
-	let tokens = await openTokens(tokenSettings(config), {
+	const tokenDeps: TokenDeps = {
 		clock,
+		revoked: token => revocations.revokedToken(token),
 		report: broken => log.error({ broken }, 'tokens could not be renewed'),
-	});
+	};
+	let tokens = await openTokens(tokenSettingsOf(config), tokenDeps);
 	const calls = new Calls({
 		policy,
 		input: new InputBuilder(config.labels),
-		admission: new Admission({ clock }),
+		admission: new Admission({ clock, revocations }),
 		recorder: audit,
 		metrics: new CallMetrics(metrics),
 		clock,
@@ -201,6 +196,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			clientTlsOptions: () => identity.clientTlsOptions(),
 			judgeUpstream: (socket, expected, pem) => identity.judgeUpstream(socket, expected, pem),
 		},
+		revocations,
 		token: listener => {
 			const listed = tokens.forListener(listener);
 			return listed === undefined ? undefined : (username, password) => listed.identify(username, password);
@@ -225,19 +221,20 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		otherSockets: () => admin.sockets(),
 	});
 
+	revocations.enforceBy(() => {
+		void tokens.renew();
+		return proxy.revoke();
+	});
+
 	let draining = false;
-	const readiness = (): readonly { readonly part: string; readonly reason: string }[] => {
-		const missing: { part: string; reason: string }[] = [];
-		if (draining) missing.push({ part: 'proxy', reason: 'draining' });
-		const unknown = identity.problem();
-		if (unknown !== undefined) missing.push({ part: 'identity', reason: unknown.detail ?? unknown.cause });
-		if (policy.current() === undefined)
-			// Agents can read this: what is wrong with the policy is for `status`.
-			missing.push({ part: 'policy', reason: 'no policy was ever in force; `sallyport status` says why' });
-		if (audit.unwritable !== undefined && config.audit.on_failure === 'deny')
-			missing.push({ part: 'audit', reason: audit.unwritable });
-		return missing;
-	};
+	const readiness = (): readonly NotReady[] =>
+		readinessOf({
+			draining,
+			identity: identity.problem(),
+			revocations: revocations.unknown(),
+			policy: policy.current() !== undefined,
+			audit: config.audit.on_failure === 'deny' ? audit.unwritable : undefined,
+		});
 	const warnOf = (config: Config): void => warn(config, (path, message) => log.warn({ path: path.join('.') }, message));
 	let reloadProblems: readonly Problem[] = [];
 	let waiting: readonly string[] = [];
@@ -256,6 +253,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			retired: proxy.retired,
 			callsOpen: calls.open,
 			audit: audit.status(),
+			revocations: revocations.status(),
 			configProblems: reloadProblems,
 			restart: waiting,
 		});
@@ -270,8 +268,10 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const reloadNow = async (): Promise<ReloadOutcome> => {
 		const identityNow = await identity.reload();
 		const policyNow = await policy.reload();
+		const listNow = await revocations.reload();
 		const others: ReloadProblem[] = [
 			...(identityNow === undefined ? [] : [{ part: 'identity', message: identityNow.broken }]),
+			...(listNow === undefined ? [] : [{ part: 'revocations', message: listNow.broken }]),
 			...(policyNow.ok ? [] : policyNow.problems.map(problem => ({ part: 'policy', ...problem }))),
 		];
 		const outcome = (problems: readonly Problem[]): ReloadOutcome => ({
@@ -300,10 +300,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		const before = tokens;
 		const held = await keeper.open(effective);
 		try {
-			tokens = await openTokens(tokenSettings(effective), {
-				clock,
-				report: broken => log.error({ broken }, 'tokens could not be renewed'),
-			});
+			tokens = await openTokens(tokenSettingsOf(effective), tokenDeps);
 			peerCredentials = await peerCredentialsFor(effective, peerCredentials);
 			await proxy.configure(effective, held);
 		} catch (error) {
@@ -344,6 +341,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		identity,
 		registry: metrics.registry,
 		recorder,
+		revocations,
+		clock,
 		readiness,
 		degraded: () => missingCredentials(credentials.status()),
 		status,
@@ -389,37 +388,11 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		tokens.close();
 		policy.close();
 		keeper.close();
+		revocations.close();
+		state.close();
 		identity.close();
 		memory.close();
 		log.info('stopped');
 	};
 	return { reload, status, stop };
-}
-
-const tokenSettings = (config: Config): TokenSettings[] =>
-	config.listeners.flatMap(listener => {
-		const settings = settingsOf(listener, 'token');
-		return settings === undefined ? [] : [{ listener: listener.name, ...settings }];
-	});
-
-/** Opened once, and only where a listener knows its agents so. Rejects where the kernel does not say who connects. */
-async function peerCredentialsFor(
-	config: Config,
-	opened: ReadPeerCredentials | undefined,
-): Promise<ReadPeerCredentials | undefined> {
-	return (
-		opened ?? (config.listeners.some(listener => settingsOf(listener, 'unix')) ? openPeerCredentials() : undefined)
-	);
-}
-
-/** What signs checkpoints: the SVID's key, opened once per SVID; nothing while there is none. */
-function signerOf(current: () => Svid | undefined): () => SigningKey | undefined {
-	let made: { readonly revision: string; readonly key: SigningKey } | undefined;
-	return () => {
-		const svid = current();
-		if (svid === undefined) return undefined;
-		if (made?.revision !== svid.revision)
-			made = { revision: svid.revision, key: signingKey(svid.key, svid.certificate) };
-		return made.key;
-	};
 }

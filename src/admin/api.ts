@@ -3,6 +3,7 @@ import { hasBody } from '../formats/message-body.ts';
 import type { Recorder } from '../model/ports.ts';
 import type { Operator } from './operators.ts';
 import { answerJson, answerProblem } from './problem.ts';
+import { RevocationsApi, type RevocationsApiDeps } from './revocations.ts';
 
 /** Something that a reload did not take. */
 export interface ReloadProblem {
@@ -24,7 +25,7 @@ export interface ReloadOutcome {
 	readonly restart: readonly string[];
 }
 
-export interface ApiDeps {
+export interface ApiDeps extends RevocationsApiDeps {
 	readonly recorder: Pick<Recorder, 'control'>;
 	/** The body of `GET /v1/status`. */
 	status(): object;
@@ -33,58 +34,80 @@ export interface ApiDeps {
 }
 
 interface Endpoint {
-	readonly method: 'GET' | 'POST';
-	/** The action in the record that each use leaves before it happens. */
-	readonly action: string;
-	run(operator: Operator, response: ServerResponse): Promise<void>;
+	/** The action in the record that each use leaves before it happens; absent where the endpoint writes it itself. */
+	readonly action?: string;
+	/** Whether it takes a query or a body; most take neither. */
+	readonly takes?: 'query' | 'body';
+	run(operator: Operator, response: ServerResponse, request: IncomingMessage): Promise<void>;
 }
+
+/** By method. */
+type Endpoints = Readonly<Partial<Record<string, Endpoint>>>;
 
 /** What operators can ask for, once they are known. docs/control.md describes it. */
 export class Api {
 	readonly #recorder: Pick<Recorder, 'control'>;
-	readonly #endpoints: ReadonlyMap<string, Endpoint>;
+	readonly #endpoints: ReadonlyMap<string, Endpoints>;
 	#turn: Promise<unknown> = Promise.resolve();
 
 	constructor(deps: ApiDeps) {
 		this.#recorder = deps.recorder;
-		this.#endpoints = new Map<string, Endpoint>([
+		const revocations = new RevocationsApi(deps);
+		this.#endpoints = new Map<string, Endpoints>([
 			[
 				'/v1/status',
-				{
-					method: 'GET',
-					action: 'status',
-					run: async (_operator, response) => answerJson(response, 200, deps.status()),
-				},
+				{ GET: { action: 'status', run: async (_operator, response) => answerJson(response, 200, deps.status()) } },
 			],
 			[
 				'/v1/reload',
-				{ method: 'POST', action: 'reload', run: (operator, response) => this.#reload(deps, operator, response) },
+				{ POST: { action: 'reload', run: (operator, response) => this.#reload(deps, operator, response) } },
+			],
+			[
+				'/v1/revocations',
+				{
+					GET: { run: async (operator, response) => revocations.list(operator, response) },
+					POST: {
+						takes: 'body',
+						run: (operator, response, request) => revocations.revoke(operator, request, response),
+					},
+					DELETE: {
+						takes: 'query',
+						run: (operator, response, request) => revocations.undo(operator, whatOf(request), response),
+					},
+				},
 			],
 		]);
 	}
 
 	serve(operator: Operator, request: IncomingMessage, response: ServerResponse): void {
 		const [path = '', query] = (request.url ?? '').split('?', 2);
-		const endpoint = this.#endpoints.get(path);
+		const endpoints = this.#endpoints.get(path);
+		const endpoint = endpoints === undefined ? undefined : own(endpoints, request.method ?? '');
 		if (request.headers.origin !== undefined) {
 			// A page in an operator's browser must not act in the operator's name.
 			answerProblem(response, { status: 403, title: 'Requests of web pages are not taken.' });
-		} else if (endpoint === undefined) {
+		} else if (endpoints === undefined) {
 			answerProblem(response, {
 				status: 404,
 				title: 'There is no such endpoint.',
 				detail: `There are: ${[...this.#endpoints.keys()].join(', ')}.`,
 			});
-		} else if (request.method !== endpoint.method) {
-			answerProblem(response, { status: 405, title: `This endpoint takes ${endpoint.method}.` }, [
-				'allow',
-				endpoint.method,
-			]);
-		} else if (query !== undefined || hasBody(request.headers)) {
-			answerProblem(response, { status: 400, title: 'This endpoint takes no query and no body.' });
+		} else if (endpoint === undefined) {
+			const methods = Object.keys(endpoints).join(', ');
+			answerProblem(response, { status: 405, title: `This endpoint takes ${methods}.` }, ['allow', methods]);
+		} else if (
+			(query !== undefined && endpoint.takes !== 'query') ||
+			(hasBody(request.headers) && endpoint.takes !== 'body')
+		) {
+			const title =
+				endpoint.takes === undefined
+					? 'This endpoint takes no query and no body.'
+					: `This endpoint takes a ${endpoint.takes} only.`;
+			answerProblem(response, { status: 400, title });
 		} else {
-			this.#recorder.control({ action: endpoint.action, operator: operator.name, detail: operator.detail });
-			endpoint.run(operator, response).catch((error: unknown) => {
+			const { action } = endpoint;
+			if (action !== undefined) this.#recorder.control({ action, operator: operator.name, detail: operator.detail });
+			endpoint.run(operator, response, request).catch((error: unknown) => {
 				answerProblem(response, {
 					status: 500,
 					title: 'It failed.',
@@ -127,5 +150,18 @@ export class Api {
 		});
 		this.#turn = turn.catch(() => {});
 		return turn;
+	}
+}
+
+const own = (endpoints: Endpoints, method: string): Endpoint | undefined =>
+	Object.hasOwn(endpoints, method) ? endpoints[method] : undefined;
+
+/** `?what=…`, percent-encoded; undefined when it is not exactly that. */
+function whatOf({ url = '' }: IncomingMessage): string | undefined {
+	const [, text] = /^[^?]*\?what=([^&]+)$/.exec(url) ?? [];
+	try {
+		return text === undefined ? undefined : decodeURIComponent(text);
+	} catch {
+		return undefined;
 	}
 }

@@ -107,7 +107,7 @@ export class Control {
 	async #openAddress(address: NonNullable<ControlConfig['address']>): Promise<void> {
 		const { identity, config } = this.#deps;
 		// Nobody is an operator unless a pattern says so.
-		const judge = judgeById(config.operators ?? []);
+		const judge = judgeById(config.operators ?? [], who => this.#deps.revocations.revoked(who));
 		const server = createTlsServer({
 			...identity.serverTlsOptions(CONTROL),
 			handshakeTimeout: HANDSHAKE,

@@ -33,14 +33,19 @@ export function judgeByUser(
 	};
 }
 
-/** By what mutual TLS found out. */
-export function judgeById(operators: readonly string[]): (identity: Identity | Refused) => Operator | Stranger {
+/** By what mutual TLS found out. `revoked`: why somebody's access has been ended. */
+export function judgeById(
+	operators: readonly string[],
+	revoked: (identity: Identity) => Refused | undefined,
+): (identity: Identity | Refused) => Operator | Stranger {
 	const isOperator = matchesAny(operators);
 	return identity => {
 		if ('cause' in identity) return identity;
 		const { id } = identity.agent;
 		if (!isOperator(id))
 			return { ...refused('listener_forbidden', 'the id matches none of `admin.control.operators`'), claimed: id };
+		const ended = revoked(identity);
+		if (ended !== undefined) return { ...ended, claimed: id };
 		return {
 			name: id,
 			detail: { via: 'address', ...(identity.serial === undefined ? {} : { serial: identity.serial }) },

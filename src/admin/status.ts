@@ -2,6 +2,7 @@ import type { AuditStatus } from '../audit/contract.ts';
 import type { Problem as ConfigProblem } from '../config/loaded.ts';
 import type { PolicyConfig } from '../config/schema.ts';
 import type { CredentialStatus } from '../identity/credentials/set.ts';
+import type { RevocationsStatus } from '../identity/revocation/revocations.ts';
 import type { IdentityStatus } from '../identity/status.ts';
 import { VERSION } from '../model/version.ts';
 import type { PolicyStatus } from '../policy/source.ts';
@@ -9,6 +10,7 @@ import type { ReloadProblem } from './api.ts';
 import { credentialsOf, type ShownCredential } from './credential-status.ts';
 import type { NotReady } from './health.ts';
 import { identityOf, type ShownIdentity } from './identity-status.ts';
+import { revocationsOf, type ShownRevocations } from './revocations-status.ts';
 
 /** What the parts say of themselves right now. Times are milliseconds since the epoch. */
 export interface StatusParts {
@@ -29,6 +31,7 @@ export interface StatusParts {
 	readonly retired: number;
 	readonly callsOpen: number;
 	readonly audit: AuditStatus;
+	readonly revocations: RevocationsStatus;
 	/** Of the last reload of the configuration; empty when it was taken. */
 	readonly configProblems: readonly ConfigProblem[];
 	/** Sections of the configuration on disk that wait for a restart. */
@@ -72,6 +75,7 @@ export interface Status {
 		readonly problems?: readonly ReloadProblem[];
 	};
 	readonly listeners: StatusParts['listeners'];
+	readonly revocations: ShownRevocations;
 	readonly audit: {
 		readonly directory: string;
 		readonly chain: string;
@@ -108,6 +112,7 @@ export function statusOf({
 	retired,
 	callsOpen,
 	audit,
+	revocations,
 	configProblems,
 	restart,
 }: StatusParts): Status {
@@ -144,6 +149,7 @@ export function statusOf({
 			...(policy.problems === undefined ? {} : { problems: policy.problems }),
 		},
 		listeners,
+		revocations: revocationsOf(revocations),
 		audit: auditOf(audit),
 	};
 }

@@ -15,6 +15,7 @@ import { makeDirectory, readDirectory, readSalt } from './start.ts';
 
 export { type SigningKey, signingKey } from './checkpoint.ts';
 export type { Audit, AuditDeps, AuditLog, AuditMetrics, AuditStatus } from './contract.ts';
+export { signerOf } from './signer.ts';
 
 /** Takes the directory, repairs what a killed run left, and goes on with its chain. Throws when it cannot start. */
 export async function openAudit(config: AuditConfig, deps: AuditDeps): Promise<Audit> {

@@ -198,6 +198,7 @@ export class Lines {
 		if (text === undefined) {
 			text = `,"call":{"agent":${quote(identity.agent.id)},"authentication":"${identity.authentication}"`;
 			if (identity.serial !== undefined) text += `,"serial":${quote(identity.serial)}`;
+			if (identity.token !== undefined) text += `,"token":"${identity.token}"`;
 			this.#identities.set(identity, text);
 		}
 		return text;

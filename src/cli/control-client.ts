@@ -35,25 +35,28 @@ export const withControlOptions = (command: Command): Command =>
 		.option('--key <file>', 'its private key')
 		.option('--ca <file>', "trust bundle by which Sallyport's SVID is judged");
 
-/** One request to the control API. Rejects, in words, when nobody answers. */
+/** One request to the control API, with a JSON body where `content` is given. Rejects, in words, when nobody answers. */
 export async function askControl(
 	options: ControlOptions,
-	method: 'GET' | 'POST',
+	method: 'GET' | 'POST' | 'DELETE',
 	path: string,
+	content?: unknown,
 ): Promise<ControlAnswer> {
 	const { where, open } = wayTo(options);
+	const json = content === undefined ? undefined : Buffer.from(JSON.stringify(content));
+	const type = json === undefined ? {} : { 'content-type': 'application/json' };
 	const response = await new Promise<IncomingMessage>((resolve, reject) => {
 		const request = open({
 			method,
 			path,
-			headers: { host: 'sallyport', 'content-length': 0 },
+			headers: { host: 'sallyport', 'content-length': json?.length ?? 0, ...type },
 			agent: false,
 			timeout: PATIENCE,
 		});
 		request.once('response', resolve);
 		request.once('timeout', () => request.destroy(new Error('there was no answer in time')));
 		request.once('error', error => reject(unreachable(where, error)));
-		request.end();
+		request.end(json);
 	});
 	const chunks: Buffer[] = [];
 	let bytes = 0;

@@ -44,6 +44,14 @@ const COMMANDS = (start: () => Promise<StartSidecar>): Readonly<Record<string, E
 		summary: 'make a running Sallyport read its files again',
 		load: async () => (await import('./reload.ts')).reloadCommand(),
 	},
+	revoke: {
+		summary: "end an agent's access now",
+		load: async () => (await import('./revoke.ts')).revokeCommand(),
+	},
+	revocations: {
+		summary: 'make the signed list of revocations that a fleet follows',
+		load: async () => (await import('./revocations.ts')).revocationsCommand(),
+	},
 });
 
 /** Runs the command line: 0 done, 1 a failure, 2 the caller's mistake. */

@@ -4,6 +4,7 @@ import { askControl, type ControlOptions, problemWords, withControlOptions } fro
 import { credentialLines } from './credential-lines.ts';
 import { identityLines } from './identity-lines.ts';
 import { reloadProblemText } from './reload.ts';
+import { revocationLines } from './revocation-lines.ts';
 import { lasting, short, sizeText, warn } from './status-text.ts';
 import {
 	DONE,
@@ -104,6 +105,8 @@ function shown(status: Status, terminal: Terminal, now: number): string {
 			'          ',
 		),
 	);
+
+	lines.push(...revocationLines(status.revocations, terminal, now));
 
 	lines.push(
 		table([

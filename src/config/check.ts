@@ -63,6 +63,7 @@ function checkIdentity({ identity }: Config, fail: Fail): void {
 	}
 	if (choice !== undefined && 'id' in choice && !choice.id.startsWith(`spiffe://${own}/`))
 		fail(at('svid', 'id'), `is not in the trust domain ${own}`);
+	checkRevocations(identity.revocations, fail);
 	for (const [domain, bundle] of Object.entries(bundles)) {
 		const place = (...more: string[]): string[] => ['identity', 'trust_bundles', domain, ...more];
 		if (domain === own)
@@ -72,6 +73,18 @@ function checkIdentity({ identity }: Config, fail: Fail): void {
 		const problem = bundle.https_web === undefined ? undefined : endpointProblem(bundle.https_web.url);
 		if (problem !== undefined) fail(place('https_web', 'url'), problem);
 	}
+}
+
+function checkRevocations(revocations: Config['identity']['revocations'], fail: Fail): void {
+	if (revocations === undefined) return;
+	const { url, file, poll, roots, max_age: maxAge } = revocations;
+	const at = (...more: string[]): string[] => ['identity', 'revocations', ...more];
+	if ((url === undefined) === (file === undefined)) fail(at(), 'expected either `url` or `file`');
+	const problem = url === undefined ? undefined : endpointProblem(url);
+	if (problem !== undefined) fail(at('url'), problem);
+	if (url === undefined && roots !== undefined) fail(at('roots'), 'is for `url`');
+	if (poll < 1000) fail(at('poll'), 'expected 1s or more');
+	if (maxAge !== undefined && maxAge === 0) fail(at('max_age'), 'expected more than 0: every list is older');
 }
 
 /** SPIFFE_Federation.md §5.2.1.1. */

@@ -266,6 +266,7 @@ function absolutePaths(config: Config, directory: string): Config {
 				'file' in sink ? { file: { ...sink.file, path: at(sink.file.path) } } : sink,
 			),
 		},
+		state: { sqlite: at(config.state.sqlite) },
 		admin: {
 			...(config.admin.health === undefined ? {} : { health: { address: socket(config.admin.health.address) } }),
 			...(config.admin.control === undefined
@@ -305,10 +306,23 @@ function credentialsAt(entries: Credentials, at: (path: string) => string): Cred
 const wayAt = (way: WayConfig, at: (path: string) => string): WayConfig =>
 	way !== 'mtls' && 'token' in way ? { token: { ...way.token, directory: at(way.token.directory) } } : way;
 
-function identityAt({ svid, trust_bundles: bundles, ...rest }: Config['identity'], at: (path: string) => string) {
+function identityAt(
+	{ svid, trust_bundles: bundles, revocations, ...rest }: Config['identity'],
+	at: (path: string) => string,
+) {
 	const { files } = svid;
 	return {
 		...rest,
+		...(revocations === undefined
+			? {}
+			: {
+					revocations: {
+						...revocations,
+						verify_key: at(revocations.verify_key),
+						...(revocations.file === undefined ? {} : { file: at(revocations.file) }),
+						...(revocations.roots === undefined ? {} : { roots: at(revocations.roots) }),
+					},
+				}),
 		svid:
 			files === undefined
 				? svid

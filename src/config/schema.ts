@@ -68,6 +68,26 @@ const foreignBundle = z.strictObject({
 	https_web: endpoint.optional().describe('A SPIFFE bundle endpoint whose certificate is one of the Web PKI.'),
 });
 
+const revocations = z.strictObject({
+	url: z
+		.string()
+		.max(2048)
+		.regex(/^https:\/\//, 'a URL that begins with https://')
+		.optional()
+		.describe('URL of the signed list; redirects are not followed.'),
+	file: path.optional().describe('The signed list as a file, instead of `url`; watched.'),
+	poll: duration
+		.default(30_000)
+		.describe('How often the URL is asked, and how long a server may hold its answer back until there is a new list.'),
+	verify_key: path.describe('PEM public keys; one of them must have signed the list.'),
+	max_age: duration
+		.optional()
+		.describe('Calls are refused when the list in force was issued longer ago than this, or when there is none.'),
+	roots: path
+		.optional()
+		.describe("PEM CAs that the server's certificate is judged by; the system's roots when absent."),
+});
+
 const identity = z.strictObject({
 	trust_domain: trustDomain.describe('The own trust domain; checked against the SVID.'),
 	svid: svid.describe('Where the SVID comes from: `files` or `workload_api`.'),
@@ -75,6 +95,9 @@ const identity = z.strictObject({
 		.record(trustDomain, foreignBundle)
 		.default({})
 		.describe('Trust bundles of other trust domains, by their names; each judges its own domain only.'),
+	revocations: revocations
+		.optional()
+		.describe('The list of revocations that a fleet follows, beside those of `sallyport revoke`.'),
 	clock_skew: duration.default(0).describe('How far certificates may be from their validity and still be taken.'),
 });
 
@@ -342,6 +365,14 @@ export const schema = z.strictObject({
 		.describe('Named destinations.'),
 	audit: audit.prefault({}).describe('What is written down.'),
 	admin: admin.prefault({}).describe('Health, metrics and control.'),
+	state: z
+		.strictObject({
+			sqlite: path
+				.default('var/state.db')
+				.describe('SQLite file that revocations are kept in. One for each Sallyport; made when it is not there.'),
+		})
+		.prefault({})
+		.describe('What survives a restart.'),
 	limits: limits.prefault({}).describe('Every limit.'),
 	drain_timeout: duration.default(25_000).describe('How long calls in flight may go on after SIGTERM.'),
 	log: z

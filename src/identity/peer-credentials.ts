@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
+import type { Config } from '../config/schema.ts';
+import { settingsOf } from '../config/ways.ts';
 
 /** Who is at the other end of a Unix socket, as the kernel noted it when the peer connected (unix(7), SO_PEERCRED). */
 export interface PeerCredentials {
@@ -58,6 +60,16 @@ function descriptorOf(socket: Socket): number | undefined {
 	if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return undefined;
 	const { fd } = handle;
 	return typeof fd === 'number' && Number.isInteger(fd) && fd >= 0 ? fd : undefined;
+}
+
+/** Opened once, and only where a listener knows its agents so. Rejects where the kernel does not say who connects. */
+export async function peerCredentialsFor(
+	config: Config,
+	opened: ReadPeerCredentials | undefined,
+): Promise<ReadPeerCredentials | undefined> {
+	return (
+		opened ?? (config.listeners.some(listener => settingsOf(listener, 'unix')) ? openPeerCredentials() : undefined)
+	);
 }
 
 /** Connects to ourselves over an abstract socket (unix(7)): what is read must be us. */

@@ -32,13 +32,21 @@ const HASH = /^[A-Za-z0-9+/]{43}=$/;
 
 export const hashOf = (token: string): string => createHash('sha256').update(token).digest('base64');
 
+/** The first 16 digits of the SHA-256, lower-case hex: what names a token where it must not be shown itself. */
+export const fingerprintOf = (hash: string): string => Buffer.from(hash, 'base64').toString('hex').slice(0, 16);
+
 export const tokenPath = ({ directory, name }: TokenPlace): string => join(directory, name, 'token');
 
 /**
- * Takes the token that is there if it is a good one and younger than `rotate` (zero: whatever its age), else makes a
- * new one. Rejects when the folder or file cannot be written.
+ * Takes the token that is there if it is a good one, younger than `rotate` (zero: whatever its age) and not `dead`, else
+ * makes a new one. Rejects when the folder or file cannot be written.
  */
-export async function keepToken(place: TokenPlace, now: number, rotate: number): Promise<StoredToken> {
+export async function keepToken(
+	place: TokenPlace,
+	now: number,
+	rotate: number,
+	dead: (hash: string) => boolean = () => false,
+): Promise<StoredToken> {
 	const folder = join(place.directory, place.name);
 	await mkdir(folder, { recursive: true, mode: 0o700 });
 	const there = await readOwn(join(folder, 'token'), TOKEN);
@@ -46,7 +54,7 @@ export async function keepToken(place: TokenPlace, now: number, rotate: number):
 	if (there !== undefined) {
 		const created = Math.min(there.modified, now);
 		const hash = hashOf(there.text);
-		if (rotate === 0 || now - created < rotate) {
+		if (!dead(hash) && (rotate === 0 || now - created < rotate)) {
 			return previous === undefined || previous.text === hash
 				? { hash, created }
 				: { hash, created, previous: previous.text };

@@ -3,7 +3,7 @@ import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import { type Identity, identity, type SpiffeId } from '../model/agent.ts';
 import { type Refused, refused } from '../model/cause.ts';
 import type { Clock } from '../model/ports.ts';
-import { hashOf, keepToken, type TokenPlace, tokenPath } from './token-file.ts';
+import { fingerprintOf, hashOf, keepToken, type TokenPlace, tokenPath } from './token-file.ts';
 
 /** One listener with `authenticate: token`. Listeners that share a directory share the tokens in it. */
 export interface TokenSettings {
@@ -19,6 +19,8 @@ export interface TokenDeps {
 	readonly clock: Clock;
 	/** Told once when tokens cannot be kept on disk, and why; those in force stay in force. */
 	readonly report?: (broken: string) => void;
+	/** Whether the token with this fingerprint was revoked: then another one is written in its place. */
+	readonly revoked?: (fingerprint: string) => boolean;
 }
 
 /** The tokens of one listener. */
@@ -131,10 +133,15 @@ class TokenKeeper implements Tokens {
 		if (entry === undefined || !timingSafeEqual(Buffer.from(hash), Buffer.from(entry.hash))) {
 			return refused('identity_invalid', 'the token is not known');
 		}
-		if (this.#deps.clock.now() >= entry.until)
+		// One that was revoked is known for as long as it is: whoever lets agents in refuses it by its name.
+		if (this.#deps.clock.now() >= entry.until && !this.#dead(hash))
 			return refused('identity_expired', 'the token was replaced by a new one');
 		if (!slots.has(entry.slot)) return refused('listener_forbidden', 'the token is not for this listener');
 		return entry.identity;
+	}
+
+	#dead(hash: string): boolean {
+		return this.#deps.revoked?.(fingerprintOf(hash)) ?? false;
 	}
 
 	#slotFor({ directory, rotate }: TokenSettings, id: string): Slot {
@@ -160,10 +167,10 @@ class TokenKeeper implements Tokens {
 	async #keep(slot: Slot): Promise<void> {
 		const { rotate } = slot;
 		const now = this.#deps.clock.now();
-		const stored = await keepToken(slot.place, now, rotate);
+		const stored = await keepToken(slot.place, now, rotate, hash => this.#dead(hash));
 		const { current } = slot;
 		if (current?.hash === stored.hash) {
-			if (slot.previous !== undefined && now >= slot.previous.until) {
+			if (slot.previous !== undefined && now >= slot.previous.until && !this.#dead(slot.previous.hash)) {
 				this.#entries.delete(slot.previous.hash);
 				slot.previous = undefined;
 			}
@@ -173,7 +180,8 @@ class TokenKeeper implements Tokens {
 		// A token that is never renewed by itself was replaced on purpose: then the old one ends at once.
 		const until = stored.created + rotate;
 		const before = current?.hash ?? stored.previous;
-		slot.previous = before === undefined || now >= until ? undefined : entry(slot, before, until, until);
+		slot.previous =
+			before === undefined || (now >= until && !this.#dead(before)) ? undefined : entry(slot, before, until, until);
 		slot.current = entry(
 			slot,
 			stored.hash,
@@ -187,5 +195,6 @@ class TokenKeeper implements Tokens {
 }
 
 function entry(slot: Slot, hash: string, until: number, notAfter: number | undefined): Entry {
-	return { slot, hash, until, identity: identity(slot.agent, 'token', notAfter === undefined ? {} : { notAfter }) };
+	const proof = { token: fingerprintOf(hash), ...(notAfter === undefined ? {} : { notAfter }) };
+	return { slot, hash, until, identity: identity(slot.agent, 'token', proof) };
 }

@@ -25,6 +25,8 @@ export interface Identity {
 	readonly fingerprint?: string;
 	/** The kernel's user; only for `unix`. */
 	readonly user?: number;
+	/** Fingerprint of the token, the first 16 digits of its SHA-256 in lower-case hex; only for `token`. */
+	readonly token?: string;
 	/** The text of `input.agent`. */
 	readonly json: string;
 }
@@ -32,7 +34,7 @@ export interface Identity {
 export function identity(
 	agent: SpiffeId,
 	authentication: Authentication,
-	more: { notAfter?: number; serial?: string; fingerprint?: string; user?: number } = {},
+	more: { notAfter?: number; serial?: string; fingerprint?: string; user?: number; token?: string } = {},
 ): Identity {
 	const json = JSON.stringify({
 		id: agent.id,

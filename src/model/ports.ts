@@ -47,10 +47,41 @@ export interface Recorder {
 	control(record: ControlRecord, written?: (refusal?: Refused) => void): void;
 }
 
-/** Whether an agent's access has been ended. A synchronous in-memory view. */
+/** By what somebody's access can have been ended: an {@link Identity}, or an id alone. */
+export type Revocable = { readonly agent: { readonly id: string } } & Pick<Identity, 'serial' | 'token'>;
+
+/** Whose access has been ended. A synchronous in-memory view. */
 export interface Revocations {
-	/** The reason when revoked, else undefined. */
-	revoked(identity: Identity): string | undefined;
+	/** `revoked`, and by what of theirs, when their access was ended; undefined when it was not. */
+	revoked(who: Revocable): Refused | undefined;
+	/** Why no call of anybody's may be made: whose access was ended cannot be known now. */
+	unknown(): Refused | undefined;
+}
+
+export interface StateEntry {
+	readonly key: string;
+	readonly value: string;
+	/** From 1; no change of any entry ever has that of another. */
+	readonly version: number;
+}
+
+export interface StateChange {
+	readonly key: string;
+	/** Undefined: the entry goes. */
+	readonly value: string | undefined;
+	/** The version that the entry must have, 0 when it must not be there; any when absent. */
+	readonly expected?: number;
+}
+
+/** What survives a restart: texts by key, in spaces of one concern each. */
+export interface State {
+	/** All entries of a space. Rejects, in words, when they cannot be read. */
+	list(space: string): Promise<readonly StateEntry[]>;
+	/**
+	 * All changes or none. What was written survives a loss of power once it resolves with true; false, and nothing is
+	 * changed, when an entry has another version than was expected. Rejects, in words, when nothing can be written.
+	 */
+	write(space: string, changes: readonly StateChange[]): Promise<boolean>;
 }
 
 /** Milliseconds since the epoch; handed in so that tests can hold the clock. */

@@ -24,6 +24,8 @@ export interface Candidate {
 export interface Admitted<Permit> {
 	readonly decision: Decision;
 	readonly permit?: Permit;
+	/** What the agent may be told beside the cause. */
+	readonly detail?: string;
 }
 
 const NO_REASONS: readonly Reason[] = Object.freeze([]);
@@ -44,9 +46,9 @@ export class Admission {
 
 	/** Phase `connect`. */
 	session(candidate: Candidate, done: (admitted: Admitted<SessionPermit>) => void): void {
-		const decision = this.#decide(candidate);
+		const { decision, detail } = this.#decide(candidate);
 		if (!decision.allowed) {
-			done({ decision });
+			done({ decision, ...(detail === undefined ? {} : { detail }) });
 			return;
 		}
 		const { conn, target, life } = candidate;
@@ -55,9 +57,9 @@ export class Admission {
 
 	/** Phase `request`. */
 	call(candidate: Candidate, done: (admitted: Admitted<CallPermit>) => void): void {
-		const decision = this.#decide(candidate);
+		const { decision, detail } = this.#decide(candidate);
 		if (!decision.allowed) {
-			done({ decision });
+			done({ decision, ...(detail === undefined ? {} : { detail }) });
 			return;
 		}
 		const { conn, target, life } = candidate;
@@ -66,7 +68,7 @@ export class Admission {
 
 	/** Phase `response`: an answer is let through or not; there is nothing more to permit. */
 	answer(candidate: Candidate, done: (decision: Decision) => void): void {
-		done(this.#decide(candidate));
+		done(this.#decide(candidate).decision);
 	}
 
 	/** The decision of a call that was refused without asking policy. */
@@ -74,15 +76,20 @@ export class Admission {
 		return { id: this.#ids.next(this.#clock.now()), allowed: false, cause, reasons: NO_REASONS, observed: false };
 	}
 
-	#decide(candidate: Candidate): Decision {
-		const { conn, life, verdict } = candidate;
+	#decide(candidate: Candidate): { readonly decision: Decision; readonly detail?: string | undefined } {
+		const { conn, life } = candidate;
 		const ended = life.cause ?? conn.life.cause;
-		if (ended !== undefined) return this.refuse(ended in OUTCOMES ? 'draining' : (ended as Refusal));
-		if (this.#revocations?.revoked(conn.identity) !== undefined) return this.refuse('revoked');
+		if (ended !== undefined) return { decision: this.refuse(ended in OUTCOMES ? 'draining' : (ended as Refusal)) };
+		const barred = this.#revocations?.revoked(conn.identity) ?? this.#revocations?.unknown();
+		if (barred !== undefined) return { decision: this.refuse(barred.cause as Refusal), detail: barred.detail };
+		return { decision: this.#judged(candidate) };
+	}
+
+	#judged({ verdict, observe }: Candidate): Decision {
 		const id = this.#ids.next(this.#clock.now());
 		const { cause, reasons } = verdict;
 		if (verdict.verdict === 'allow') return { id, allowed: true, reasons, observed: false };
-		if (candidate.observe && verdict.completed) {
+		if (observe && verdict.completed) {
 			return { id, allowed: true, ...(cause === undefined ? {} : { cause }), reasons, observed: true };
 		}
 		return { id, allowed: false, cause: cause ?? 'policy_error', reasons, observed: false };

@@ -158,6 +158,7 @@ export class Call {
 	/** Writes the decision down; only after that is anything told or done. */
 	#settle(admitted: Admitted<AnyPermit>, judged: Judged, decided: (call: Call) => void): void {
 		const { request } = this;
+		this.#detail ??= admitted.detail;
 		this.#record(request.phase, admitted.decision, judged, failure => {
 			let { decision } = admitted;
 			if (failure !== undefined) {

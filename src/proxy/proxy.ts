@@ -2,6 +2,7 @@ import { boundText } from '../config/listen.ts';
 import type { Config, ListenerConfig } from '../config/schema.ts';
 import type { CredentialSet } from '../identity/credentials/set.ts';
 import type { Cause } from '../model/cause.ts';
+import type { Revocations } from '../model/ports.ts';
 import { type EntranceDeps, makeEntrance } from './entrance.ts';
 import { type Claim, claimSockets } from './listener/claim.ts';
 import { Connections } from './listener/connection.ts';
@@ -14,6 +15,7 @@ import { Lookups, resolveBySystem } from './upstream/lookup.ts';
 /** What the proxy is given by app.ts. */
 export interface ProxyDeps extends Omit<EntranceDeps, 'current' | 'draining'> {
 	readonly identity: ProxyIdentity;
+	readonly revocations: Pick<Revocations, 'revoked'>;
 	/** Sockets of Sallyport's beside the listeners: admin's. */
 	otherSockets(): readonly Checked[];
 }
@@ -89,6 +91,27 @@ export class SidecarProxy {
 			setup.contexts.renew();
 			setup.pool.retire();
 		}
+	}
+
+	/**
+	 * Ends the connections of everyone whose access was ended, with all that hangs on them, and lets go of the upstream
+	 * connections that are kept for them. Returns how many connections that were; throws, behind all of it, what failed.
+	 */
+	revoke(): number {
+		const { revocations } = this.#deps;
+		const failures: unknown[] = [];
+		const ended = [...this.#connections.values()].flatMap(connections =>
+			connections.endWhere(
+				who => revocations.revoked(who) !== undefined,
+				'revoked',
+				error => failures.push(error),
+			),
+		);
+		const agents = new Set(ended.map(({ identity }) => identity.agent.id));
+		for (const { pool } of this.#setups)
+			pool.drop(id => agents.has(id) || revocations.revoked({ agent: { id } }) !== undefined);
+		if (failures.length > 0) throw failures[0];
+		return ended.length;
 	}
 
 	/** Judges open sessions and tunnels under the policy in force now, and ends those that it would not open. */

@@ -7,7 +7,7 @@ import { compileListenerRules } from '../identity/listener-rules.ts';
 import type { Identity } from '../model/agent.ts';
 import { type Cause, type Refused, refused } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
-import type { Clock } from '../model/ports.ts';
+import type { Clock, Revocations } from '../model/ports.ts';
 import type { Target } from '../model/target.ts';
 import type { SessionProtocol } from '../protocols/contract.ts';
 import { sessionProtocol } from '../protocols/registry.ts';
@@ -36,6 +36,7 @@ export interface ProxyIdentity extends TlsIdentity {
 
 export interface SetupDeps {
 	readonly identity: ProxyIdentity;
+	readonly revocations: Pick<Revocations, 'revoked'>;
 	readonly metrics: Metrics;
 	readonly own: OwnSockets;
 	/** One for all configurations: they share the threads. */
@@ -69,12 +70,13 @@ export class Setup {
 	/** By the name of the listener: those that have connections, and all while this configuration is in force. */
 	readonly entrances = new Map<string, Entrance>();
 	readonly #posts: ReadonlyMap<string, Post>;
+	readonly #revocations: Pick<Revocations, 'revoked'>;
 
 	/** Throws when a file is not to be had. `before` is the configuration in force. */
 	constructor(
 		config: Config,
 		credentials: CredentialSet,
-		{ identity, metrics, own, lookups, clock }: SetupDeps,
+		{ identity, revocations, metrics, own, lookups, clock }: SetupDeps,
 		before: Setup | undefined,
 	) {
 		const { limits } = config;
@@ -90,6 +92,7 @@ export class Setup {
 			trustBundle: name => bundles.get(name),
 		});
 		this.config = config;
+		this.#revocations = revocations;
 		this.router = router;
 		this.contexts = contexts;
 		this.dialler = new Dialler({
@@ -125,7 +128,7 @@ export class Setup {
 		const post = this.#posts.get(listener);
 		if (post === undefined) return refused('listener_forbidden', 'the listener is gone');
 		if (!knows(post.config, identity)) return refused('listener_forbidden', 'agents are known in another way here');
-		return post.rule(identity);
+		return post.rule(identity) ?? this.#revocations.revoked(identity);
 	}
 
 	observes(upstream: string | undefined): boolean {

@@ -2,6 +2,7 @@ import type { Counter as CounterOf, Gauge as GaugeOf, Metric } from 'prom-client
 import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Registry from 'prom-client/lib/registry.js';
+import { RECORD_TYPES, type RecordType } from '../model/record.ts';
 import { Histogram } from './histogram.ts';
 import { collectNodeMetrics } from './node-metrics.ts';
 
@@ -16,6 +17,16 @@ const MICROS = [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.00
 /** Runs when somebody scrapes, before the metric is read: what changes per call costs nothing between scrapes. */
 export function onScrape(metric: CounterOf | GaugeOf, update: () => void): void {
 	Object.assign(metric, { collect: update });
+}
+
+/** Counts records by type, and tells the metric when somebody scrapes. */
+export function countRecords({ records }: Metrics): (type: RecordType, count: number) => void {
+	const written = new Map<RecordType, number>();
+	onScrape(records, () => {
+		for (const type of RECORD_TYPES) records.inc({ type }, written.get(type) ?? 0);
+		written.clear();
+	});
+	return (type, count) => written.set(type, (written.get(type) ?? 0) + count);
 }
 
 /** Value of the label `target` for every undeclared host. */
@@ -131,6 +142,26 @@ export function createMetrics(version: string) {
 			help: 'Records that could not be written.',
 			registers,
 		}),
+		revocations: new Gauge({
+			name: 'sallyport_revocations',
+			help: 'Revocations in force, those of the list that the fleet follows included.',
+			registers,
+		}),
+		revokedConnections: new Counter({
+			name: 'sallyport_revoked_connections_total',
+			help: 'Open connections of agents that a revocation cut.',
+			registers,
+		}),
+		revocationEffect: new Histogram({
+			name: 'sallyport_revocation_effect_seconds',
+			help: 'From the arrival of a revocation, or of a new list, until everything that it ends was ended.',
+			buckets: SECONDS,
+		}),
+		revocationsIssued: new Gauge({
+			name: 'sallyport_revocations_issued_timestamp_seconds',
+			help: 'When the list in force that the fleet follows was issued; 0 without one.',
+			registers,
+		}),
 		buildInfo: new Gauge({
 			name: 'sallyport_build_info',
 			help: 'Version of Sallyport and of Node.',
@@ -139,7 +170,7 @@ export function createMetrics(version: string) {
 		}),
 	};
 	// What prom-client's registry asks of a metric, it has.
-	for (const histogram of [metrics.duration, metrics.evaluation])
+	for (const histogram of [metrics.duration, metrics.evaluation, metrics.revocationEffect])
 		registry.registerMetric(histogram as unknown as Metric<string>);
 	metrics.buildInfo.set({ version, node: process.version }, 1);
 	return { ...metrics, registry };

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test';
 import type { ReloadOutcome } from '../../src/admin/api.ts';
 import { Control } from '../../src/admin/control.ts';
 import { makeWorkspace } from '../support/workspace.ts';
-import { ask, memory } from './fixture.ts';
+import { ask, memory, nobodyRevoked } from './fixture.ts';
 
 async function open(
 	t: TestContext,
@@ -12,6 +12,7 @@ async function open(
 	const path = makeWorkspace(t).path('control.sock');
 	const seen = memory();
 	const control = new Control({
+		...nobodyRevoked,
 		config: { socket: path },
 		identity: {
 			problem: () => undefined,

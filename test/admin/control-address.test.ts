@@ -8,7 +8,7 @@ import { mintCa } from '../../src/identity/dev-ca.ts';
 import { openIdentity } from '../../src/identity/source.ts';
 import { until } from '../support/until.ts';
 import { makeWorkspace, type Pair, TRUST_DOMAIN } from '../support/workspace.ts';
-import { ask, memory } from './fixture.ts';
+import { ask, memory, nobodyRevoked } from './fixture.ts';
 
 const OPERATOR = `spiffe://${TRUST_DOMAIN}/operators/ann`;
 
@@ -27,6 +27,7 @@ async function open(t: TestContext) {
 	t.after(() => identity.close());
 	const seen = memory();
 	const control = new Control({
+		...nobodyRevoked,
 		config: {
 			address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
 			operators: [`spiffe://${TRUST_DOMAIN}/operators/*`],

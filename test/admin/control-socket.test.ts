@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { Control, type ControlConfig } from '../../src/admin/control.ts';
 import { openPeerCredentials, type ReadPeerCredentials } from '../../src/identity/peer-credentials.ts';
 import { makeWorkspace } from '../support/workspace.ts';
-import { ask, memory } from './fixture.ts';
+import { ask, memory, nobodyRevoked } from './fixture.ts';
 
 /** A socket without an address needs nothing of the identity. */
 const noIdentity = {
@@ -29,6 +29,7 @@ async function open(t: TestContext, { users, peerCredentials }: More = {}) {
 	const seen = memory();
 	const config: ControlConfig = { socket: path, ...(users === undefined ? {} : { users }) };
 	const control = new Control({
+		...nobodyRevoked,
 		config,
 		identity: noIdentity,
 		recorder: seen.recorder,
@@ -163,6 +164,7 @@ test('a file in the place of the socket is left alone', async t => {
 	const path = workspace.path('control.sock');
 	writeFileSync(path, "somebody's");
 	const control = new Control({
+		...nobodyRevoked,
 		config: { socket: path },
 		identity: noIdentity,
 		recorder: memory().recorder,
@@ -175,6 +177,7 @@ test('a file in the place of the socket is left alone', async t => {
 test('two cannot have one socket', async t => {
 	const { path } = await open(t);
 	const second = new Control({
+		...nobodyRevoked,
 		config: { socket: path },
 		identity: noIdentity,
 		recorder: memory().recorder,

@@ -60,3 +60,15 @@ export function memory() {
 		},
 	};
 }
+
+/** For a control API under which nobody is revoked. */
+export const nobodyRevoked = {
+	clock: { now: () => Date.now() },
+	revocations: {
+		list: () => [],
+		refusal: () => undefined,
+		revoke: async () => ({ connections: 0, milliseconds: 0, replaced: false }),
+		revoked: () => undefined,
+		undo: async () => ({ missing: 'It is not revoked.' }),
+	},
+};

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { Control } from '../../src/admin/control.ts';
+import { nobodyRevoked } from '../admin/fixture.ts';
 import { policyOf, startSallyport } from '../support/sallyport.ts';
 import { makeWorkspace } from '../support/workspace.ts';
 import { sallyport } from './run.ts';
@@ -10,6 +11,7 @@ import { sallyport } from './run.ts';
 async function answering(t: TestContext, status: object): Promise<string> {
 	const path = makeWorkspace(t).path('control.sock');
 	const control = new Control({
+		...nobodyRevoked,
 		config: { socket: path },
 		identity: {
 			problem: () => undefined,

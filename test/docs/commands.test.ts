@@ -34,7 +34,7 @@ init)
 	find . -name sallyport.yaml -exec sed -i "s/127.0.0.1:17400/127.0.0.1:$PORT0/;s/127.0.0.1:17401/127.0.0.1:$PORT1/;s/127.0.0.1:17402/127.0.0.1:$PORT2/" {} +
 	;;
 run) run "$@" ;;
-audit | doors | status | reload | policy)
+audit | doors | status | reload | revoke | policy)
 	if [ ! -e "$WORK/up" ] && { [ "$1" != policy ] || [ "\${2-}" = eval ]; }; then
 		[ -e "$WORK/pid" ] || { "$0" run > /dev/null 2> "$WORK/log" & }
 		tries=100

@@ -29,11 +29,14 @@ test('every cause, and what to do about every refusal, is in docs/causes.md', ()
 test('docs/control.md names every endpoint and every variable that programs are given', () => {
 	const page = committed('docs/control.md');
 	const api = committed('src/admin/api.ts');
-	const endpoints = [...api.matchAll(/'(\/v1\/[a-z]+)',\s*\{\s*method: '([A-Z]+)'/g)].map(
-		([, path, method]) => `${method} ${path}`,
-	);
-	assert.ok(endpoints.length >= 2);
-	for (const endpoint of endpoints) assert.ok(page.includes(`\`${endpoint}\``), endpoint);
+	const endpoints = api.split(/(?='\/v1\/)/).flatMap(part => {
+		const path = /^'(\/v1\/[a-z]+)',/.exec(part)?.[1];
+		return path === undefined
+			? []
+			: [...part.matchAll(/\b(GET|POST|DELETE): \{/g)].map(([, method]) => `${method} ${path}`);
+	});
+	assert.ok(endpoints.length >= 5, endpoints.join());
+	for (const endpoint of endpoints) assert.ok(new RegExp(`\`${endpoint}[\`?]`).test(page), endpoint);
 	const environment = committed('src/cli/agent-environment.ts');
 	const variables = new Set(
 		[...environment.matchAll(/\bset\.([A-Z_]+) =|\b(SALLYPORT_[A-Z]+):/g)].map(([, one, other]) => one ?? other ?? ''),

@@ -107,6 +107,7 @@ suite('the image', { timeout: 120_000 }, () => {
 				listeners: [{ name: 'egress', address: '127.0.0.1:0', serves: 'http_proxy' }],
 				upstreams: { crm: { address: upstream.address, hosts: ['crm.internal'], protocol: 'http' } },
 				audit: { directory: `${lib}/audit` },
+				state: { sqlite: `${lib}/state.db` },
 				admin: { health: { address: '127.0.0.1:0' }, control: { socket: `${lib}/control.sock` } },
 			}),
 		);

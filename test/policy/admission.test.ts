@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { identity } from '../../src/model/agent.ts';
+import { refused } from '../../src/model/cause.ts';
 import type { Conn } from '../../src/model/conn.ts';
 import { Life } from '../../src/model/life.ts';
 import { target } from '../../src/model/target.ts';
@@ -34,7 +35,13 @@ const candidate = (fields: Partial<Candidate> = {}): Candidate => {
 };
 
 const admission = (revoked?: string): Admission =>
-	new Admission({ revocations: { revoked: () => revoked }, clock: { now: () => 1_700_000_000_000 } });
+	new Admission({
+		revocations: {
+			revoked: () => (revoked === undefined ? undefined : refused('revoked', revoked)),
+			unknown: () => undefined,
+		},
+		clock: { now: () => 1_700_000_000_000 },
+	});
 
 /** The answer of a method that calls back before it returns. */
 function answer<T>(ask: (done: (value: T) => void) => void): T {
@@ -121,7 +128,7 @@ test('nothing is granted on a life that has ended', () => {
 
 test('decision ids are UUIDs of version 7, in the order of time, and never the same', () => {
 	let now = 1_700_000_000_000;
-	const ticking = new Admission({ revocations: { revoked: () => undefined }, clock: { now: () => now++ } });
+	const ticking = new Admission({ clock: { now: () => now++ } });
 	const ids = Array.from({ length: 2000 }, () => ticking.refuse('no_rule').id);
 	for (const id of ids) assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 	assert.equal(new Set(ids).size, ids.length);

@@ -3,7 +3,7 @@ import type { buildConnector, Dispatcher } from 'undici';
 import { connectTls } from '../tls-client.ts';
 import type { Broken } from '../trust.ts';
 
-/** Greatest document. */
+/** Greatest document, where nothing else is said. */
 const MAX_BYTES = 1024 * 1024;
 /** For everything together, milliseconds. */
 const PATIENCE = 10_000;
@@ -13,30 +13,74 @@ export interface DownloadOptions {
 	readonly roots?: string;
 }
 
+export interface FetchOptions extends DownloadOptions {
+	/** What is held already, as the server tagged it (RFC 9110 §13.1.2). */
+	readonly etag?: string;
+	/** For how long the server may hold back an answer that says nothing new, milliseconds (RFC 7240 §4.3). */
+	readonly wait?: number;
+	readonly accept: string;
+	/** Greatest body. */
+	readonly maxBytes: number;
+	/** Gives it up. */
+	readonly signal?: AbortSignal;
+}
+
+/** What a server answered. */
+export type Fetched =
+	| { readonly body: Buffer; readonly etag?: string }
+	/** What is held is what the server has. */
+	| 'unchanged'
+	| Broken;
+
 /**
  * One GET over HTTPS with a connection of its own: the certificate must be one of the Web PKI for the host
  * (SPIFFE_Federation.md §5.2.1.4), the answer 200 and not longer than 1 MiB. Redirects are not followed: where the
  * trust of a whole domain comes from is said in the configuration and nowhere else. Never rejects.
  */
 export async function download(url: URL, { roots }: DownloadOptions): Promise<Buffer | Broken> {
+	const accept = 'application/json';
+	const fetched = await fetchOnce(url, { accept, maxBytes: MAX_BYTES, ...(roots === undefined ? {} : { roots }) });
+	if (fetched === 'unchanged') return { broken: 'the server answers 304' };
+	return 'broken' in fetched ? fetched : fetched.body;
+}
+
+/** The same for what is asked for again and again. Never rejects. */
+export async function fetchOnce(
+	url: URL,
+	{ roots, etag, wait = 0, accept, maxBytes, signal }: FetchOptions,
+): Promise<Fetched> {
+	const patience = PATIENCE + wait;
 	// Most sidecars fetch nothing.
 	const { default: UndiciClient } = await import('undici/lib/dispatcher/client.js');
 	const client = new UndiciClient(url.origin, {
 		allowH2: false,
 		maxHeaderSize: 16 * 1024,
-		headersTimeout: PATIENCE,
-		bodyTimeout: PATIENCE,
+		headersTimeout: patience,
+		bodyTimeout: patience,
 		connect: connectorOf(roots),
 	});
-	return new Promise<Buffer | Broken>(resolve => {
-		const answer = new Answer(resolve);
-		const timer = setTimeout(() => answer.end({ broken: `there was no answer within ${PATIENCE / 1000} s` }), PATIENCE);
+	return new Promise<Fetched>(resolve => {
+		const answer = new Answer(resolve, maxBytes);
+		const late = (): void => answer.end({ broken: `there was no answer within ${patience / 1000} s` });
+		const timer = setTimeout(late, patience);
+		const given = (): void => answer.end({ broken: 'it was given up' });
 		answer.over = () => {
 			clearTimeout(timer);
+			signal?.removeEventListener('abort', given);
 			void client.destroy().catch(() => {});
 		};
+		if (signal?.aborted === true) {
+			given();
+			return;
+		}
+		signal?.addEventListener('abort', given, { once: true });
 		const path = `${url.pathname}${url.search}`;
-		client.dispatch({ method: 'GET', path, headers: { accept: 'application/json' }, blocking: false }, answer);
+		const headers = {
+			accept,
+			...(etag === undefined ? {} : { 'if-none-match': etag }),
+			...(wait === 0 ? {} : { prefer: `wait=${Math.floor(wait / 1000)}` }),
+		};
+		client.dispatch({ method: 'GET', path, headers, blocking: false }, answer);
 	});
 }
 
@@ -66,18 +110,21 @@ const connectorOf =
 	};
 
 class Answer implements Dispatcher.DispatchHandler {
-	readonly #resolve: (result: Buffer | Broken) => void;
+	readonly #resolve: (result: Fetched) => void;
+	readonly #maxBytes: number;
+	#etag: string | undefined;
 	readonly #chunks: Buffer[] = [];
 	#bytes = 0;
 	#ended = false;
 	/** Runs once, after the end. */
 	over: () => void = () => {};
 
-	constructor(resolve: (result: Buffer | Broken) => void) {
+	constructor(resolve: (result: Fetched) => void, maxBytes: number) {
 		this.#resolve = resolve;
+		this.#maxBytes = maxBytes;
 	}
 
-	end(result: Buffer | Broken): void {
+	end(result: Fetched): void {
 		if (this.#ended) return;
 		this.#ended = true;
 		this.#resolve(result);
@@ -96,7 +143,10 @@ class Answer implements Dispatcher.DispatchHandler {
 		headers: Readonly<Record<string, string | string[] | undefined>>,
 	): void {
 		if (status < 200) return;
-		if (status >= 300 && status < 400)
+		const { etag } = headers;
+		if (typeof etag === 'string' && /^(W\/)?"[\x21\x23-\x7e]{0,255}"$/.test(etag)) this.#etag = etag;
+		if (status === 304) this.end('unchanged');
+		else if (status >= 300 && status < 400)
 			this.end({ broken: `the server redirects (${status}), which is not followed: name the other URL` });
 		else if (status !== 200) this.end({ broken: `the server answers ${status}` });
 		else if ((headers['content-encoding'] ?? 'identity') !== 'identity')
@@ -106,12 +156,13 @@ class Answer implements Dispatcher.DispatchHandler {
 	onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
 		if (this.#ended) return;
 		this.#bytes += chunk.length;
-		if (this.#bytes > MAX_BYTES) this.end({ broken: 'the answer is larger than 1 MiB' });
+		if (this.#bytes > this.#maxBytes)
+			this.end({ broken: `the answer is larger than ${this.#maxBytes / 1024 ** 2} MiB` });
 		else this.#chunks.push(chunk);
 	}
 
 	onResponseEnd(): void {
-		this.end(Buffer.concat(this.#chunks));
+		this.end({ body: Buffer.concat(this.#chunks), ...(this.#etag === undefined ? {} : { etag: this.#etag }) });
 	}
 
 	onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {

@@ -139,6 +139,16 @@ export class Callers {
 			refuse(mixed, this.#challenge);
 			return undefined;
 		}
+		if (conn.identity !== who) {
+			// Another proof of the agent's, which may have been revoked while the one before was not.
+			const forbidden = this.#deps.mayUse(who);
+			if (forbidden !== undefined) {
+				this.#record(forbidden, socket, who);
+				refuse(forbidden, this.#challenge);
+				return undefined;
+			}
+			this.#deps.connections.shows(conn, who);
+		}
 		const strip = this.#holdsMore ? this.#toStrip(request) : NOTHING;
 		return { conn, head, strip: shown.field === undefined ? strip : [...strip, shown.field] };
 	}

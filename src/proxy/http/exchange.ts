@@ -289,8 +289,10 @@ export class Exchange {
 	}
 
 	/** Ends it from outside: the agent left, the connection's life ended, a time limit was passed. */
-	abort(cause: Cause, error?: string): void {
+	abort(seen: Cause, error?: string): void {
 		if (this.#over) return;
+		// Whose connection was cut off did not leave.
+		const cause = seen === 'agent_aborted' ? (this.#conn.life.cause ?? seen) : seen;
 		if (this.#forward !== undefined) this.#forward.abort(cause, error);
 		else if (cause === 'agent_aborted' || this.#call !== undefined) {
 			this.#release?.();

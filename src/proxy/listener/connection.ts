@@ -21,6 +21,8 @@ export class Connections {
 	readonly #strangers = new Map<Socket, number>();
 	readonly #conns = new Set<Conn>();
 	readonly #perAgent = new Map<string, number>();
+	/** What was shown last on connections whose agent has shown more than one proof: a token that was renewed. */
+	readonly #shown = new Map<Conn, Identity>();
 	readonly #count: (open: number) => void;
 	readonly #number: () => number;
 
@@ -83,9 +85,15 @@ export class Connections {
 		return conn;
 	}
 
+	/** The same agent has shown another proof on its connection. */
+	shows(conn: Conn, identity: Identity): void {
+		if (this.#conns.has(conn)) this.#shown.set(conn, identity);
+	}
+
 	/** The connection is over: its life ends, and its agent may open another. */
 	gone(conn: Conn): void {
 		if (!this.#conns.delete(conn)) return;
+		this.#shown.delete(conn);
 		const { id } = conn.identity.agent;
 		const left = (this.#perAgent.get(id) ?? 1) - 1;
 		if (left > 0) this.#perAgent.set(id, left);
@@ -96,6 +104,25 @@ export class Connections {
 	/** Ends the lives; what hangs on them says its last words and closes. */
 	end(cause: Cause): void {
 		for (const conn of this.#conns) conn.life.end(cause);
+	}
+
+	/**
+	 * Ends the lives of those of whom `meant` is true, by any proof that they have shown, and returns their Conns. `failed`
+	 * is told what failed at the end of one, which keeps no other from its own.
+	 */
+	endWhere(meant: (identity: Identity) => boolean, cause: Cause, failed: (error: unknown) => void): readonly Conn[] {
+		const ended = [...this.#conns].filter(conn => {
+			const shown = this.#shown.get(conn);
+			return !conn.life.ended && (meant(conn.identity) || (shown !== undefined && meant(shown)));
+		});
+		for (const { life } of ended) {
+			try {
+				life.end(cause);
+			} catch (error) {
+				failed(error);
+			}
+		}
+		return ended;
 	}
 
 	/** Closes what is still open. */

@@ -161,6 +161,12 @@ export class UpstreamPool {
 		for (const slot of this.#slots.values()) for (const connection of slot.idle.splice(0)) connection.destroy();
 	}
 
+	/** Lets go of the idle connections of these agents. Those at work end with what they work for. */
+	drop(meant: (agent: string) => boolean): void {
+		for (const { agent, idle } of [...this.#slots.values()])
+			if (meant(agent)) for (const connection of idle.splice(0)) connection.destroy();
+	}
+
 	/** Closes everything. */
 	close(): void {
 		clearInterval(this.#sweeper);

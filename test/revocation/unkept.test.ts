@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openRevocations } from '../../src/identity/revocation/revocations.ts';
+import type { State } from '../../src/model/ports.ts';
+import type { ControlRecord } from '../../src/model/record.ts';
+import { createLog } from '../../src/telemetry/log.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
+
+const NOW = 1_700_000_000_000;
+const entry = {
+	kind: 'id',
+	what: 'spiffe://example.org/agents/a',
+	reason: 'r',
+	operator: 'uid:0',
+	since: NOW,
+} as const;
+const who = { agent: { id: entry.what } };
+
+/** A state that fails on request. */
+const failing = (broken: { now: boolean }): State => ({
+	list: async () => [],
+	write: async () => {
+		if (broken.now) throw new Error('state.db: there is no room on the disk');
+		return true;
+	},
+});
+
+test('what cannot be kept is in force all the same, and says so; what cannot be dropped stays', async t => {
+	const broken = { now: true };
+	const controls: ControlRecord[] = [];
+	const revocations = await openRevocations(undefined, {
+		state: failing(broken),
+		clock: { now: () => NOW },
+		recorder: { control: record => controls.push(record) },
+		metrics: createMetrics('test'),
+		log: createLog('silent'),
+	});
+	t.after(() => revocations.close());
+	let enforced = 0;
+	revocations.enforceBy(() => {
+		enforced++;
+		assert.equal(revocations.revoked(who)?.cause, 'revoked', 'in force before anything is ended');
+		return 3;
+	});
+	const { connections, replaced, unkept } = await revocations.revoke(entry, performance.now());
+	assert.deepEqual([connections, replaced, enforced], [3, false, 1]);
+	assert.match(unkept ?? '', /no room on the disk/);
+	await assert.rejects(revocations.undo(entry.what), /no room on the disk/);
+	assert.equal(revocations.revoked(who)?.cause, 'revoked');
+	broken.now = false;
+	assert.equal((await revocations.revoke(entry, performance.now())).replaced, true);
+	assert.deepEqual(await revocations.undo(entry.what), { revocation: entry });
+	assert.equal(revocations.revoked(who), undefined);
+	assert.deepEqual(await revocations.undo(entry.what), { missing: 'It is not revoked.' });
+});
+
+test('what fails while it ends connections does not keep the revocation from being in force and kept', async t => {
+	const revocations = await openRevocations(undefined, {
+		state: failing({ now: false }),
+		clock: { now: () => NOW },
+		recorder: { control: () => {} },
+		metrics: createMetrics('test'),
+		log: createLog('silent'),
+	});
+	t.after(() => revocations.close());
+	revocations.enforceBy(() => {
+		throw new Error('an ender failed');
+	});
+	const { unkept } = await revocations.revoke(entry, performance.now());
+	assert.equal(unkept, undefined);
+	assert.equal(revocations.revoked(who)?.cause, 'revoked');
+});
