@@ -2,6 +2,7 @@ import { hash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Identity, identity } from '../model/agent.ts';
 import { type Refused, refused } from '../model/cause.ts';
+import { Judged, type Judgement } from './judged.ts';
 import type { When } from './path.ts';
 import { judgeSvid, type SvidFacts } from './rules.ts';
 import type { Certificate, TrustBundles } from './trust.ts';
@@ -21,6 +22,7 @@ const TIME_ERRORS: ReadonlySet<string> = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_
 export class Handshakes {
 	readonly #bundles: TrustBundles;
 	readonly #known = new Map<string, Certificate>();
+	readonly #judged = new Judged();
 
 	constructor(bundles: TrustBundles) {
 		this.#bundles = bundles;
@@ -28,21 +30,29 @@ export class Handshakes {
 
 	/** Who the agent at the other end is. Call it once per socket, in `secureConnection`: Node's reading empties the chain. */
 	identify(socket: TLSSocket, when: When): Identity | Refused {
-		const facts = this.#judge(socket, when);
-		if ('cause' in facts) return facts;
-		const { notAfter, serial, fingerprint } = facts;
-		return identity(facts.spiffeId, 'mtls', { notAfter, serial, fingerprint });
-	}
-
-	#judge(socket: TLSSocket, when: When): (SvidFacts & { readonly fingerprint: string }) | Refused {
 		const chain = shownChain(socket);
 		const resumed = socket.isSessionReused();
-		const facts = judgeSvid(chain, this.#bundles, when, resumed ? [...this.#known.values()] : []);
-		if ('cause' in facts) return facts;
+		const key = Judged.keyOf(chain, resumed);
+		const judgement = this.#judged.find(key, when.now) ?? this.#judge(chain, resumed, when);
+		if ('cause' in judgement) return judgement;
 		const verdict = opensslProblem(socket, when);
 		if (verdict !== undefined) return verdict;
-		for (const certificate of facts.intermediates) this.#remember(certificate);
-		return { ...facts, fingerprint: hash('sha256', chain[0] ?? '') };
+		for (const certificate of judgement.intermediates) this.#remember(certificate);
+		this.#judged.keep(key, judgement);
+		return judgement.identity;
+	}
+
+	#judge(chain: readonly Buffer[], resumed: boolean, when: When): Judgement | Refused {
+		const facts = judgeSvid(chain, this.#bundles, when, resumed ? [...this.#known.values()] : []);
+		if ('cause' in facts) return facts;
+		const { spiffeId, notBefore, notAfter, serial, intermediates } = facts;
+		const fingerprint = hash('sha256', chain[0] ?? '');
+		return {
+			identity: identity(spiffeId, 'mtls', { notAfter, serial, fingerprint }),
+			notBefore,
+			notAfter,
+			intermediates,
+		};
 	}
 
 	/** The one used last comes last; the one that was not used for longest goes first. */

@@ -27,7 +27,9 @@ const UNDERSTOOD_IN_LEAF: ReadonlySet<string> = new Set([
 /** What a judged SVID proves. */
 export interface SvidFacts {
 	readonly spiffeId: SpiffeId;
-	/** Until when it proves it: the earliest end of its path, with the skew; milliseconds since the epoch. */
+	/** From when on it proves it: the latest beginning of its path, with the skew; milliseconds since the epoch. */
+	readonly notBefore: number;
+	/** Until when: the earliest end of its path, with the skew. */
 	readonly notAfter: number;
 	/** Upper-case hex. */
 	readonly serial: string;
@@ -68,6 +70,7 @@ export function judgeSvid(
 	if ('cause' in path) return path;
 	return {
 		spiffeId,
+		notBefore: Math.max(...path.map(({ facts }) => facts.notBefore)) - when.skew,
 		notAfter: Math.min(...path.map(({ facts }) => facts.notAfter)) + when.skew,
 		serial: leaf.facts.serial,
 		intermediates: path.slice(1, -1),
