@@ -39,13 +39,14 @@ export const tokenPath = ({ directory, name }: TokenPlace): string => join(direc
 
 /**
  * Takes the token that is there if it is a good one, younger than `rotate` (zero: whatever its age) and not `dead`, else
- * makes a new one. Rejects when the folder or file cannot be written.
+ * makes a new one, of which `coming` is told before anybody can read it. Rejects when the folder or file cannot be written.
  */
 export async function keepToken(
 	place: TokenPlace,
 	now: number,
 	rotate: number,
 	dead: (hash: string) => boolean = () => false,
+	coming: (hash: string) => void = () => {},
 ): Promise<StoredToken> {
 	const folder = join(place.directory, place.name);
 	await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -62,8 +63,10 @@ export async function keepToken(
 		await replace(folder, '.previous', hash, now);
 	}
 	const token = randomBytes(32).toString('base64url');
+	const hash = hashOf(token);
+	coming(hash);
 	await replace(folder, 'token', token, now);
-	return { hash: hashOf(token), created: now, ...(there === undefined ? {} : { previous: hashOf(there.text) }) };
+	return { hash, created: now, ...(there === undefined ? {} : { previous: hashOf(there.text) }) };
 }
 
 /** The text of a file that nobody else could have written; undefined when there is none, or it is not as it should be. */

@@ -167,7 +167,20 @@ class TokenKeeper implements Tokens {
 	async #keep(slot: Slot): Promise<void> {
 		const { rotate } = slot;
 		const now = this.#deps.clock.now();
-		const stored = await keepToken(slot.place, now, rotate, hash => this.#dead(hash));
+		const made = (hash: string, created: number): Entry =>
+			entry(slot, hash, Number.POSITIVE_INFINITY, rotate === 0 ? undefined : created + 2 * rotate);
+		// An agent may show it in the moment in which its file is there.
+		let early: string | undefined;
+		const coming = (hash: string): void => {
+			early = hash;
+			this.#entries.set(hash, made(hash, now));
+		};
+		const stored = await keepToken(slot.place, now, rotate, hash => this.#dead(hash), coming).catch(
+			(error: unknown) => {
+				if (early !== undefined) this.#entries.delete(early);
+				throw error;
+			},
+		);
 		const { current } = slot;
 		if (current?.hash === stored.hash) {
 			if (slot.previous !== undefined && now >= slot.previous.until && !this.#dead(slot.previous.hash)) {
@@ -182,12 +195,7 @@ class TokenKeeper implements Tokens {
 		const before = current?.hash ?? stored.previous;
 		slot.previous =
 			before === undefined || (now >= until && !this.#dead(before)) ? undefined : entry(slot, before, until, until);
-		slot.current = entry(
-			slot,
-			stored.hash,
-			Number.POSITIVE_INFINITY,
-			rotate === 0 ? undefined : stored.created + 2 * rotate,
-		);
+		slot.current = made(stored.hash, stored.created);
 		if (current !== undefined && slot.previous === undefined) this.#entries.delete(current.hash);
 		if (slot.previous !== undefined) this.#entries.set(slot.previous.hash, slot.previous);
 		this.#entries.set(slot.current.hash, slot.current);
