@@ -1,5 +1,4 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { size } from '../config/values.ts';
 import { JSON_LIMITS, scanJson } from '../formats/json.ts';
@@ -7,6 +6,7 @@ import { PHASES, type Phase } from '../model/call.ts';
 import { BUILTINS } from '../policy/builtins/registry.ts';
 import { checkPolicy } from '../policy/check.ts';
 import { compile } from '../policy/compile.ts';
+import { INPUT_SCHEMA } from '../policy/input-check.ts';
 import { isArchive, readAny } from '../policy/locate.ts';
 import { findOpa, type Opa } from '../policy/opa.ts';
 import { agentPolicy, loadBundle } from '../policy/set.ts';
@@ -19,8 +19,6 @@ interface Options {
 	readonly memory: number;
 	readonly json?: boolean;
 }
-
-const SCHEMA = fileURLToPath(new URL('../../policies/input.schema.json', import.meta.url));
 
 /** `policy check|test|build|eval`. Exit status 1: the policy is at fault; 2: how it was called is. */
 export function policyCommand(terminal: Terminal = processTerminal()): Command {
@@ -124,7 +122,7 @@ async function checkCommand(
 	const input = options.input === undefined ? undefined : await readInput(options.input);
 	const checked = await checkPolicy(await opaOf(options), paths, {
 		...limits(options),
-		schema: SCHEMA,
+		schema: INPUT_SCHEMA,
 		...(input === undefined ? {} : { input }),
 	});
 	if (options.json === true) {

@@ -1,19 +1,17 @@
-import { readFile } from 'node:fs/promises';
 import { PHASES, type Phase } from '../model/call.ts';
 import type { AgentPolicy } from '../model/ports.ts';
 import type { Builtin } from './builtins/contract.ts';
 import type { Bundle } from './bundle.ts';
-import { check, compileSources, withStage } from './compile.ts';
-import { contractProblems, type Module, parseModules, shapeProblems, throwProblems } from './contract-module.ts';
+import { compileSources } from './compile.ts';
+import { contractProblems, parseModules, shapeProblems, throwProblems } from './contract-module.ts';
+import { checkInput } from './input-check.ts';
 import type { Opa } from './opa.ts';
+import { check } from './opa-check.ts';
 import { PolicyError, type Problem, problemsOf } from './problem.ts';
 import { agentPolicy, loadBundle } from './set.ts';
-import { gather, type SourceFile, stageText } from './sources.ts';
+import { gather, withStage } from './sources.ts';
 
 /** `policy check`: everything that can be found wrong with a policy before it judges a call, and what it costs. */
-
-/** Policies of other systems have inputs of their own. */
-const FOREIGN: ReadonlySet<string> = new Set(['system', 'envoy', 'istio']);
 
 export interface Checked {
 	readonly bundle: Bundle;
@@ -48,7 +46,7 @@ export async function checkPolicy(opa: Opa, roots: readonly string[], options: C
 		async () => throwProblems(contractProblems(modules)),
 		async () => throwProblems(shapeProblems(modules)),
 	]);
-	const bundle = await compileSources(opa, sources);
+	const bundle = await compileSources(opa, sources, undefined, options.schema);
 	const loaded = await loadBundle('default', bundle, roots.join(', '), options);
 	const policy = agentPolicy([loaded]);
 	const phases = PHASES.filter(phase => policy.defines(phase)).map(phase => ({
@@ -72,23 +70,6 @@ async function collect(steps: readonly (() => Promise<void>)[]): Promise<void> {
 	}
 	const key = ({ file, line, message }: Problem): string => `${file} ${line} ${message}`;
 	throwProblems([...new Map(problems.map(found => [key(found), found])).values()]);
-}
-
-/** References to the input against its schema, in every package that is Sallyport's or its author's. */
-async function checkInput(
-	opa: Opa,
-	files: readonly SourceFile[],
-	modules: readonly Module[],
-	schema: string,
-): Promise<void> {
-	const foreign = new Set(modules.filter(module => FOREIGN.has(module.package[0] ?? '')).map(module => module.file));
-	// Tests give inputs of their own, and only what each needs.
-	const checked = files.filter(file => file.kind === 'rego' && !foreign.has(file));
-	if (checked.length === 0) return;
-	await withStage(checked, async folder => {
-		await stageText(folder, 'schema/input.schema.json', await readFile(schema));
-		await check(opa, checked, folder, ['--schema', 'schema/input.schema.json', '--ignore', 'schema']);
-	});
 }
 
 const WARM_UP = 300;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join, posix } from 'node:path';
 import { problem } from './problem.ts';
 
@@ -90,6 +91,17 @@ function revisionOf(files: readonly SourceFile[]): string {
 /** Writes the files below `folder`, a new and private one. */
 export async function stage(sources: readonly SourceFile[], folder: string): Promise<void> {
 	for (const file of sources) await stageText(folder, file.staged, file.bytes);
+}
+
+/** A private folder with the files in it, gone afterwards. */
+export async function withStage<T>(files: readonly SourceFile[], use: (folder: string) => Promise<T>): Promise<T> {
+	const folder = await mkdtemp(join(tmpdir(), 'sallyport-policy-'));
+	try {
+		await stage(files, folder);
+		return await use(folder);
+	} finally {
+		await rm(folder, { recursive: true, force: true });
+	}
 }
 
 export async function stageText(folder: string, staged: string, text: string | Buffer): Promise<void> {

@@ -200,9 +200,9 @@ test('build makes a bundle that eval judges with', async t => {
 test('mistakes of the caller end with 2, failures of the policy with 1', async t => {
 	const root = await folder(t, {
 		'r.rego': POLICY,
-		'bad/r.rego': 'package sallyport.request\n\nallow := 1 if input.x\n',
+		'bad/r.rego': 'package sallyport.request\n\nallow := 1 if input.listener\n',
 		'broken.tar.gz': 'x',
-		'x.json': '{"x":1}',
+		'x.json': '{"listener":"x"}',
 		'twice.json': '{"a":1,"a":2}',
 		'list.json': '[]',
 	});
