@@ -3,7 +3,7 @@ import { loadConfig } from '../config/load.ts';
 import { problemText } from '../config/loaded.ts';
 import type { Config } from '../config/schema.ts';
 import { type AgentDoors, agentDoors, agentNamed } from './agent-doors.ts';
-import { type AgentEnvironment, agentEnvironment } from './agent-environment.ts';
+import { type AgentEnvironment, agentEnvironment, proxyMissing } from './agent-environment.ts';
 import { DONE, example, jsonLine, mistake, processTerminal, settle, type Terminal, visible } from './terminal.ts';
 
 export interface AgentOptions {
@@ -50,7 +50,7 @@ export function environmentFor(options: AgentOptions): {
 	if (known.doors.length === 0) {
 		const why = known.unusable.map(({ listener, reason }) => `\n  ${listener}: ${reason}`).join('');
 		throw mistake(
-			`${agent.id} has no way out: ${why === '' ? 'no listener is open to it' : `no listener can be used${why}`}`,
+			`${agent.id} has no way out: ${why === '' ? `no listener is open to it; ${proxyMissing(known, config)}` : `no listener can be used${why}`}`,
 		);
 	}
 	const direct = (options.direct ?? '')
