@@ -35,6 +35,7 @@ const NOT_RUN: readonly (readonly [part: string, reason: string])[] = [
 	['| jq', 'jq may not be there'],
 	['git describe', 'it names the release of your repository'],
 	['tail -f', 'it goes on until it is interrupted'],
+	['--decision 0', 'the id is that of a record of yours'],
 	['/mnt/elsewhere', 'the checkpoints are held elsewhere'],
 	['--socket /run', 'the socket is where your configuration has it'],
 ];

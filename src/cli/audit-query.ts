@@ -47,7 +47,7 @@ async function query(options: Options, output: AuditOutput): Promise<void> {
 	const since = options.since ?? options.time?.since;
 	const until = options.until ?? options.time?.until;
 	const question: Question = {
-		limit: Math.max(1, limit),
+		limit,
 		...(agent === undefined ? {} : { agent }),
 		...(target === undefined ? {} : { target }),
 		...(verdict === undefined ? {} : { verdict }),
@@ -63,7 +63,7 @@ async function query(options: Options, output: AuditOutput): Promise<void> {
 		if (raw) for (const row of rows) await output.write(`${JSON.stringify(row)}\n`);
 		else await show(rows, output, decision !== undefined);
 		if (more > 0) output.error(`${more} earlier ones are not shown; --limit shows more\n`);
-		if (!raw && rows.length === 0) output.error('nothing fits\n');
+		if (options.json !== true && rows.length === 0 && more === 0) output.error('none found\n');
 	} catch (error) {
 		fail(output, error, options.directory);
 	}

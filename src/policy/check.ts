@@ -1,15 +1,24 @@
+import { readFile } from 'node:fs/promises';
 import { PHASES, type Phase } from '../model/call.ts';
 import type { AgentPolicy } from '../model/ports.ts';
 import type { Builtin } from './builtins/contract.ts';
 import type { Bundle } from './bundle.ts';
 import { compileSources } from './compile.ts';
-import { contractProblems, parseModules, shapeProblems, throwProblems } from './contract-module.ts';
+import {
+	contractProblems,
+	definedRules,
+	type Module,
+	parseModules,
+	phaseOf,
+	shapeProblems,
+	throwProblems,
+} from './contract-module.ts';
 import { checkInput } from './input-check.ts';
 import type { Opa } from './opa.ts';
-import { check } from './opa-check.ts';
+import { check, problemsOfCheck } from './opa-check.ts';
 import { PolicyError, type Problem, problemsOf } from './problem.ts';
 import { agentPolicy, loadBundle } from './set.ts';
-import { gather, withStage } from './sources.ts';
+import { gather, type SourceFile, stageText, withStage } from './sources.ts';
 
 /** `policy check`: everything that can be found wrong with a policy before it judges a call, and what it costs. */
 
@@ -45,6 +54,7 @@ export async function checkPolicy(opa: Opa, roots: readonly string[], options: C
 		() => checkInput(opa, sources.files, modules, options.schema),
 		async () => throwProblems(contractProblems(modules)),
 		async () => throwProblems(shapeProblems(modules)),
+		() => checkTypes(opa, sources.files, modules, options.schema),
 	]);
 	const bundle = await compileSources(opa, sources, undefined, options.schema);
 	const loaded = await loadBundle('default', bundle, roots.join(', '), options);
@@ -70,6 +80,38 @@ async function collect(steps: readonly (() => Promise<void>)[]): Promise<void> {
 	}
 	const key = ({ file, line, message }: Problem): string => `${file} ${line} ${message}`;
 	throwProblems([...new Map(problems.map(found => [key(found), found])).values()]);
+}
+
+/** An `allow` that no value of a boolean can come out of, as far as `opa`'s type checker sees: `allow := input.agent.path`. */
+async function checkTypes(
+	opa: Opa,
+	files: readonly SourceFile[],
+	modules: readonly Module[],
+	schema: string,
+): Promise<void> {
+	const phases = PHASES.filter(phase => definedRules(modules).get(phase)?.has('allow'));
+	const checked = files.filter(({ kind }) => kind === 'rego');
+	if (phases.length === 0) return;
+	const found = await withStage(checked, async folder => {
+		for (const phase of phases)
+			await stageText(
+				folder,
+				`types/${phase}.rego`,
+				`package types.${phase}\n\nok if data.sallyport.${phase}.allow == true\n`,
+			);
+		await stageText(folder, 'types/schema.json', await readFile(schema));
+		return await problemsOfCheck(opa, checked, folder, ['--schema', 'types/schema.json']);
+	});
+	throwProblems(
+		phases.flatMap(phase => {
+			if (!found.some(({ file }) => file === `types/${phase}.rego`)) return [];
+			const judges = modules.find(
+				module => phaseOf(module.package) === phase && module.rules.some(({ name }) => name === 'allow'),
+			);
+			const message = `allow in sallyport.${phase} is never a boolean: write \`allow if …\``;
+			return [{ message, ...(judges === undefined ? {} : { file: judges.file.path }) }];
+		}),
+	);
 }
 
 const WARM_UP = 300;

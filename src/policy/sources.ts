@@ -6,6 +6,9 @@ import { problem } from './problem.ts';
 
 /** Gathers Rego and data from folders and files, as `opa build -b` understands them, and lays them out for it. */
 
+/** Of a path that is not there. */
+export const NOT_THERE = 'cannot be read: there is no such file or folder (ENOENT)';
+
 const MAX_FILES = 10_000;
 const MAX_BYTES = 256 * 1024 * 1024;
 const MAX_DEPTH = 32;
@@ -70,7 +73,8 @@ export async function gather(roots: readonly string[]): Promise<Sources> {
 				throw problem('neither Rego (*.rego) nor data (data.json, data.yaml)', root);
 			else await take(root, basename(root), index, entry.size);
 		} catch (error) {
-			if (error instanceof Error && 'code' in error) throw problem(`cannot be read: ${String(error.code)}`, root);
+			if (error instanceof Error && 'code' in error)
+				throw problem(error.code === 'ENOENT' ? NOT_THERE : `cannot be read: ${String(error.code)}`, root);
 			throw error;
 		}
 	}
