@@ -11,7 +11,13 @@ export interface Problem {
 }
 
 export type Loaded =
-	| { readonly config: Config; readonly directory: string; readonly file: string }
+	| {
+			readonly config: Config;
+			readonly directory: string;
+			readonly file: string;
+			/** What its looking into the files found; nothing where that was not asked for. */
+			readonly missing: readonly Problem[];
+	  }
 	| { readonly problems: readonly Problem[]; readonly file: string };
 
 /** `sallyport.yaml:12:3  listeners[0].address: expected …` */
