@@ -86,7 +86,7 @@ const isNode = (value: unknown): value is Node => typeof value === 'object' && v
 function similar(word: string, known: readonly string[]): string | undefined {
 	const near = known
 		.map(candidate => ({ candidate, distance: distanceOf(word.slice(0, 64), candidate) }))
-		.filter(({ candidate, distance }) => distance <= Math.max(1, Math.floor(candidate.length / 3)))
+		.filter(({ candidate, distance }) => distance <= Math.round(candidate.length * 0.4))
 		.toSorted((a, b) => a.distance - b.distance);
 	return near[0]?.candidate;
 }

@@ -25,7 +25,7 @@ const CASES: readonly { readonly title: string; readonly text: string; readonly 
 		text: `${GOOD}    zzz: 1\naudit: { sinks: [{ file: { path: a, tpyes: [decision] } }] }\n`,
 		says: [
 			':11:10  listeners[0].zzz: is not a key that Sallyport knows',
-			':12:43  audit.sinks[0].file.tpyes: is not a key that Sallyport knows; did you mean `types`?',
+			':12:44  audit.sinks[0].file.tpyes: is not a key that Sallyport knows; did you mean `types`?',
 		],
 	},
 	{

@@ -96,8 +96,10 @@ export class Callers {
 
 	#openByToken(caller: Caller, request: AgentRequest, head: Head | Refused, refuse: Refuse): Opened | undefined {
 		const { socket } = request;
-		const shown = 'cause' in head ? head : this.#shownToken(request, head);
-		const conn = 'cause' in shown ? shown : this.#byToken(caller, shown.text, socket);
+		const shown = 'cause' in head ? this.#shownInVain(request, head) : this.#shownToken(request, head);
+		// What cannot be read came on a connection that one agent uses: it is that one's.
+		const known = shown === head ? caller.conn : undefined;
+		const conn = known ?? ('cause' in shown ? shown : this.#byToken(caller, shown.text, socket));
 		if ('cause' in conn) {
 			this.#record(conn, socket);
 			refuse(conn, this.#deps.door === undefined ? 'proxy' : 'origin');
@@ -116,6 +118,15 @@ export class Callers {
 		return this.#deps.door === undefined || authorization === undefined
 			? refused('identity_missing', 'no token was shown')
 			: { text: authorization, strip: 'authorization' };
+	}
+
+	/** The token of a request that cannot be taken, so that its record says whose it was; why it cannot be taken where there is no one token. */
+	#shownInVain(request: AgentRequest, head: Refused): { readonly text: string; readonly strip: undefined } | Refused {
+		const name = this.#deps.door === undefined ? 'proxy-authorization' : 'authorization';
+		const values = request.fields.filter(
+			(_, index, fields) => index % 2 === 1 && fields[index - 1]?.toLowerCase() === name,
+		);
+		return values.length === 1 ? { text: values[0] ?? '', strip: undefined } : head;
 	}
 
 	#byToken(caller: Caller, text: string, socket: Socket): Conn | Refused {
