@@ -51,7 +51,7 @@ export function commandsPage(): string {
 	return `${generatedFrom("the commands' own --help")}
 # Commands
 
-\`bin/sallyport\` in a checkout after \`npm ci\`, \`sallyport\` where the package is installed. \`sallyport --help\` lists the
+\`bin/sallyport\` in a checkout after \`npm ci && npm run setup\`, \`sallyport\` where the package is installed. \`sallyport --help\` lists the
 commands, \`sallyport COMMAND --help\` says what is on this page.
 
 - The exit status is 0 when it is done, 1 after a failure, 2 for the caller's mistake, unless something else stands below.

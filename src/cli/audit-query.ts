@@ -5,7 +5,7 @@ import { CAUSES } from '../model/cause.ts';
 import { type AuditOutput, fail, noRecords } from './audit-output.ts';
 import { Show } from './audit-show.ts';
 import { countOf } from './audit-tail.ts';
-import { visible } from './terminal.ts';
+import { example, visible } from './terminal.ts';
 
 interface Options {
 	readonly directory: string;
@@ -37,7 +37,10 @@ export function auditQueryCommand(output: AuditOutput): Command {
 		.option('--json', 'print JSON lines {decision, outcome} and {session}; the default when piped')
 		.addHelpText(
 			'after',
-			'\nExample:\n  sallyport audit query --agent researcher --time 2026-03-03 --verdict deny\n  sallyport audit query --target crm --since 2h --cause upstream_timeout',
+			example(
+				'sallyport audit query --agent researcher --time 2026-03-03 --verdict deny',
+				'sallyport audit query --target crm --since 2h --cause upstream_timeout',
+			),
 		)
 		.action((options: Options) => query(options, output));
 }

@@ -48,9 +48,11 @@ export function environmentFor(options: AgentOptions): {
 	const agent = agentNamed(options.agent, config.identity.trust_domain);
 	const known = agentDoors(config, agent, options.certs);
 	if (known.doors.length === 0) {
-		const why = known.unusable.map(({ listener, reason }) => `\n  ${listener}: ${reason}`).join('');
+		const reasons = known.unusable.map(({ listener, reason }) => `${listener}: ${reason}`);
+		const missing = proxyMissing(known, config);
+		const why = [...reasons, ...(reasons.includes(missing) ? [] : [missing])].map(text => `\n  ${text}`).join('');
 		throw mistake(
-			`${agent.id} has no way out: ${why === '' ? `no listener is open to it; ${proxyMissing(known, config)}` : `no listener can be used${why}`}`,
+			`${agent.id} has no way out: no listener ${reasons.length === 0 ? 'is open to it' : 'can be used'}${why}`,
 		);
 	}
 	const direct = (options.direct ?? '')

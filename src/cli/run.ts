@@ -15,7 +15,7 @@ export type StartSidecar = (file: string, config: Config, environment: NodeJS.Pr
 
 export function runCommand(load: () => Promise<StartSidecar>): Command {
 	return new Command('run')
-		.description('Run the sidecar. SIGHUP reads the configuration again, SIGTERM and SIGINT drain and stop.')
+		.description('run the sidecar; SIGHUP reads the configuration again, SIGTERM and SIGINT drain and stop')
 		.option('--config <file>', 'configuration file', 'sallyport.yaml')
 		.addHelpText('after', example('sallyport run --config sallyport.yaml'))
 		.action(({ config: file }: { config: string }) => run(file, load));
