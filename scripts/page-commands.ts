@@ -39,6 +39,7 @@ const NOT_RUN: readonly (readonly [part: string, reason: string])[] = [
 	['| jq', 'jq may not be there'],
 	['git describe', 'it names the release of your repository'],
 	['tail -f', 'it goes on until it is interrupted'],
+	['--decision 0', 'the id is that of a record of yours'],
 	['/mnt/elsewhere', 'the checkpoints are held elsewhere'],
 	['--token-file tokens', 'the folder of the tokens is where your configuration has it'],
 	['fleet.key', 'the key is yours'],
@@ -57,7 +58,7 @@ export function commandsPage(): string {
 	return `${generatedFrom("the commands' own --help")}
 # Commands
 
-\`bin/sallyport\` in a checkout after \`npm ci\`, \`sallyport\` where the package is installed. \`sallyport --help\` lists the
+\`bin/sallyport\` in a checkout after \`npm ci && npm run setup\`, \`sallyport\` where the package is installed. \`sallyport --help\` lists the
 commands, \`sallyport COMMAND --help\` says what is on this page.
 
 - The exit status is 0 when it is done, 1 after a failure, 2 for the caller's mistake, unless something else stands below.

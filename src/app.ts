@@ -29,7 +29,6 @@ import type { RefusedConnection } from './model/record.ts';
 import { VERSION } from './model/version.ts';
 import { Admission } from './policy/admit.ts';
 import { InputBuilder } from './policy/input.ts';
-import { printProblem } from './policy/problem.ts';
 import { openPolicy } from './policy/source.ts';
 import { Calls } from './proxy/call.ts';
 import { CallMetrics } from './proxy/call-metrics.ts';
@@ -143,7 +142,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			failed: problems => {
 				reloaded('policy', false);
 				log.error(
-					{ problems: problems.map(printProblem) },
+					{ problems },
 					policyInForce()
 						? 'the new policy was not taken; the one before stays in force'
 						: 'there is no policy: every call is refused',
@@ -274,23 +273,30 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			...(listNow === undefined ? [] : [{ part: 'revocations', message: listNow.broken }]),
 			...(policyNow.ok ? [] : policyNow.problems.map(problem => ({ part: 'policy', ...problem }))),
 		];
+		const ofConfig = (problems: readonly Problem[]) => problems.map(problem => ({ file, ...problem }));
 		const outcome = (problems: readonly Problem[]): ReloadOutcome => ({
-			problems: [...problems.map(problem => ({ part: 'config', file, ...problem })), ...others],
+			problems: [...ofConfig(problems).map(problem => ({ part: 'config', ...problem })), ...others],
 			restart: waiting,
 		});
-		const loaded = await loadConfigApart(file, environment);
-		if ('problems' in loaded) {
-			reloadProblems = loaded.problems;
+		const notTaken = (problems: readonly Problem[]): ReloadOutcome => {
+			reloadProblems = problems;
 			reloaded('config', false);
-			log.error({ problems: loaded.problems }, 'the configuration was not taken; the one before stays in force');
-			return outcome(loaded.problems);
-		}
+			log.error({ problems: ofConfig(problems) }, 'the configuration was not taken; the one before stays in force');
+			return outcome(problems);
+		};
+		const loaded = await loadConfigApart(file, environment);
+		if ('problems' in loaded) return notTaken(loaded.problems);
 		const next = loaded.config;
 		const restart = FIXED.filter(
 			section => JSON.stringify(next[section]) !== JSON.stringify(config[section]),
 		) as string[];
 		if (JSON.stringify({ ...next.policy, mode: '' }) !== JSON.stringify({ ...config.policy, mode: '' }))
 			restart.push('policy');
+		// What would keep a restart from starting is said now, and not then.
+		const lost = loaded.missing.filter(
+			({ path }) => restart.some(section => path.startsWith(section)) || path.startsWith('upstreams'),
+		);
+		if (lost.length > 0) return notTaken(lost);
 		const fixed = Object.fromEntries(FIXED.map(section => [section, config[section]]));
 		const effective: Config = Object.freeze({
 			...next,
@@ -307,10 +313,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			held.close();
 			if (tokens !== before) tokens.close();
 			tokens = before;
-			reloadProblems = [{ line: 0, column: 0, path: '', message: (error as Error).message }];
-			reloaded('config', false);
-			log.error({ problems: reloadProblems }, 'the configuration was not taken; the one before stays in force');
-			return outcome(reloadProblems);
+			return notTaken([{ line: 0, column: 0, path: '', message: (error as Error).message }]);
 		}
 		before.close();
 		announce();

@@ -1,4 +1,4 @@
-// An ordinary database program: `sallyport exec --agent NAME -- node orders.mjs [SQL]` gives it DATABASE_URL.
+// An ordinary database program: `sallyport exec --agent NAME --doors-only -- node orders.mjs [SQL]` gives it DATABASE_URL.
 import pg from 'pg';
 
 const client = new pg.Client({ connectionString: process.env.DATABASE_URL });

@@ -45,6 +45,18 @@ test_an_unknown_effect_is_not_granted if {
 		with data.grants as _grants
 }
 
+# A word that no rule looks up grants nothing, and nothing else says so.
+test_grants_hold_known_effects if {
+	every upstreams in data.grants.http {
+		every granted in upstreams {
+			every effect, yes in granted {
+				effect in {"read", "write", "unknown"}
+				is_boolean(yes)
+			}
+		}
+	}
+}
+
 test_exports_are_denied if {
 	some reason in request.deny with input as _call("/agents/clerk", "crm", "read", ["export", "all"])
 	reason.code == "export"

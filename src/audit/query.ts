@@ -78,7 +78,7 @@ export async function queryDirectory(directory: string, question: Question): Pro
 		});
 	}
 	const found = [...rows.values()].filter(row => hasCause(question, row));
-	const shown = found.slice(-question.limit);
+	const shown = question.limit === 0 ? [] : found.slice(-question.limit);
 	return { rows: shown, more: more + found.length - shown.length, records };
 }
 

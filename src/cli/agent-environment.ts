@@ -8,6 +8,8 @@ export interface AgentEnvironment {
 	readonly unset: readonly string[];
 	/** The proxy that is used; undefined when the agent has none that takes its token. */
 	readonly proxy: Door | undefined;
+	/** Why there is none, and where to mend it. */
+	readonly missing: string | undefined;
 	/** What the caller should know. */
 	readonly notes: readonly string[];
 }
@@ -44,9 +46,12 @@ export function agentEnvironment(
 		({ protocol, authenticate, url }) =>
 			protocol === 'http_proxy' && authenticate === 'token' && url.startsWith('http://'),
 	);
-	if (proxy === undefined)
-		notes.push('no listener serves http_proxy with a token for this agent: HTTP calls do not go through Sallyport');
-	else {
+	const missing = proxy === undefined ? proxyMissing(known, config) : undefined;
+	if (proxy === undefined) {
+		notes.push(`HTTP calls do not go through Sallyport: ${missing ?? ''}`);
+		// Whatever proxy is inherited, it is another.
+		unset.push(...PROXY, ...PROXY.map(name => name.toUpperCase()));
+	} else {
 		for (const name of PROXY) {
 			set[name] = proxy.url;
 			set[name.toUpperCase()] = proxy.url;
@@ -63,7 +68,21 @@ export function agentEnvironment(
 	const https = known.doors.some(({ url }) => url.startsWith('https://'));
 	if (https && known.ca !== undefined && inherited.NODE_EXTRA_CA_CERTS === undefined)
 		set.NODE_EXTRA_CA_CERTS = known.ca;
-	return { set, unset: unset.filter(name => set[name] === undefined), proxy, notes };
+	return { set, unset: unset.filter(name => set[name] === undefined), proxy, missing, notes };
+}
+
+/** Why the agent has no proxy that takes its token, with the place in the configuration. */
+export function proxyMissing({ agent, unusable }: Pick<AgentDoors, 'agent' | 'unusable'>, config: Config): string {
+	for (const [index, { name, address, serves, authenticate }] of config.listeners.entries()) {
+		if (serves !== 'http_proxy' || address.kind === 'unix') continue;
+		if (typeof authenticate !== 'object' || !('token' in authenticate)) continue;
+		const broken = unusable.find(({ listener }) => listener === name);
+		if (broken !== undefined) return `${name}: ${broken.reason}`;
+		return authenticate.token.agents.includes(agent.id)
+			? `${name} is not open to ${agent.id}: see \`agents\` at listeners[${index}]`
+			: `no listener with tokens lists ${agent.id}: add it to \`listeners[${index}].authenticate.token.agents\``;
+	}
+	return 'no listener serves http_proxy on TCP with `authenticate: { token: … }`: add one that lists the agent';
 }
 
 /**

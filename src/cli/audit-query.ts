@@ -5,7 +5,7 @@ import { CAUSES } from '../model/cause.ts';
 import { type AuditOutput, fail, noRecords } from './audit-output.ts';
 import { Show } from './audit-show.ts';
 import { countOf } from './audit-tail.ts';
-import { visible } from './terminal.ts';
+import { example, visible } from './terminal.ts';
 
 interface Options {
 	readonly directory: string;
@@ -37,7 +37,10 @@ export function auditQueryCommand(output: AuditOutput): Command {
 		.option('--json', 'print JSON lines {decision, outcome} and {session}; the default when piped')
 		.addHelpText(
 			'after',
-			'\nExample:\n  sallyport audit query --agent researcher --time 2026-03-03 --verdict deny\n  sallyport audit query --target crm --since 2h --cause upstream_timeout',
+			example(
+				'sallyport audit query --agent researcher --time 2026-03-03 --verdict deny',
+				'sallyport audit query --target crm --since 2h --cause upstream_timeout',
+			),
 		)
 		.action((options: Options) => query(options, output));
 }
@@ -47,7 +50,7 @@ async function query(options: Options, output: AuditOutput): Promise<void> {
 	const since = options.since ?? options.time?.since;
 	const until = options.until ?? options.time?.until;
 	const question: Question = {
-		limit: Math.max(1, limit),
+		limit,
 		...(agent === undefined ? {} : { agent }),
 		...(target === undefined ? {} : { target }),
 		...(verdict === undefined ? {} : { verdict }),
@@ -63,7 +66,7 @@ async function query(options: Options, output: AuditOutput): Promise<void> {
 		if (raw) for (const row of rows) await output.write(`${JSON.stringify(row)}\n`);
 		else await show(rows, output, decision !== undefined);
 		if (more > 0) output.error(`${more} earlier ones are not shown; --limit shows more\n`);
-		if (!raw && rows.length === 0) output.error('nothing fits\n');
+		if (options.json !== true && rows.length === 0 && more === 0) output.error('none found\n');
 	} catch (error) {
 		fail(output, error, options.directory);
 	}

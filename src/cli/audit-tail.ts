@@ -3,6 +3,7 @@ import { parseRecord } from '../audit/read-record.ts';
 import { tailDirectory } from '../audit/tail.ts';
 import { type AuditOutput, fail, noRecords } from './audit-output.ts';
 import { Show } from './audit-show.ts';
+import { example } from './terminal.ts';
 
 interface Options {
 	readonly directory: string;
@@ -18,7 +19,7 @@ export function auditTailCommand(output: AuditOutput): Command {
 		.option('-f, --follow', 'go on with what is recorded from now on')
 		.option('-n, --lines <count>', 'records to begin with', countOf, 10)
 		.option('--json', 'print the records as they are; the default when piped')
-		.addHelpText('after', '\nExample:\n  sallyport audit tail -f\n  sallyport audit tail -n 100 --json | jq .call')
+		.addHelpText('after', example('sallyport audit tail -f', 'sallyport audit tail -n 100 --json | jq .call'))
 		.action((options: Options) => tail(options, output));
 }
 

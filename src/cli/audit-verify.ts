@@ -7,7 +7,7 @@ import { type CheckpointRef, type Verification, verifyDirectory } from '../audit
 import { type AuditOutput, fail, noRecords } from './audit-output.ts';
 import { paint } from './audit-show.ts';
 import { gapText, plain } from './audit-words.ts';
-import { FAILURE } from './terminal.ts';
+import { example, FAILURE } from './terminal.ts';
 
 interface Options {
 	readonly directory: string;
@@ -39,7 +39,10 @@ export function auditVerifyCommand(output: AuditOutput): Command {
 		.option('--json', 'print JSON')
 		.addHelpText(
 			'after',
-			'\nExample:\n  sallyport audit verify\n  sallyport audit verify --against /mnt/elsewhere/checkpoints.jsonl --trust-bundle certs/ca.pem',
+			example(
+				'sallyport audit verify',
+				'sallyport audit verify --against /mnt/elsewhere/checkpoints.jsonl --trust-bundle certs/ca.pem',
+			),
 		)
 		.action((options: Options, command: Command) => verify(options, command, output));
 }

@@ -19,9 +19,12 @@ export const shortName = (id: unknown): string => plain(textOf(id)?.split('/').a
 /** `GET /contacts → crm` */
 export function callText(call: ReadRecord | undefined): string {
 	const target = objectOf(call?.target);
-	const to = textOf(target?.name) ?? `${String(target?.host)}:${String(target?.port)}`;
 	const operation = textOf(call?.operation) ?? '';
 	const resource = textOf(call?.resource) ?? '';
+	const host = textOf(target?.host) ?? '';
+	const to = textOf(target?.name) ?? `${host}:${String(target?.port)}`;
+	// What could not be read has no target.
+	if (host === '' && target?.name === undefined) return plain(`${operation} ${resource}`.trim() || '?');
 	// What is aimed at itself, as a tunnel is, stands there once.
 	return plain(resource === to ? operation : `${operation} ${resource}`) + plain(` → ${to}`);
 }
@@ -37,6 +40,8 @@ export function whyOf(record: ReadRecord): string[] {
 	for (const reason of reasons.slice(0, 3)) why.push(plain(String(objectOf(reason)?.msg ?? '')));
 	if (reasons.length > 3) why.push(`and ${reasons.length - 3} more`);
 	if (record.detail !== undefined) why.push(word(record.detail));
+	const error = textOf(objectOf(record.error)?.message);
+	if (error !== undefined) why.push(plain(error));
 	return why;
 }
 

@@ -46,6 +46,7 @@ export function certsCommand(write: (text: string) => void = text => process.std
 			if (made === undefined) return;
 			if (options.json === true) return write(jsonLine(facts(made)));
 			write(`${made.spiffeId}   ${made.certificate}   until ${timeText(made.notAfter)}\n`);
+			write('Next: for `sallyport exec`, list the id at a listener under `authenticate.token.agents`\n');
 		});
 
 	return certs;

@@ -98,7 +98,7 @@ function stay({ folder, crm, sidecar, database }: Stage, telling: Telling, termi
 		`${clerk} curl -i http://crm.example:${crm.port}/export`,
 		...(database === undefined
 			? []
-			: [`${SALLYPORT} exec --agent researcher -- sh -c 'psql "$DATABASE_URL" -c "table orders"'`]),
+			: [`${SALLYPORT} exec --agent researcher --doors-only -- sh -c 'psql "$DATABASE_URL" -c "table orders"'`]),
 		'$EDITOR policies/request.rego',
 		`${SALLYPORT} status`,
 		`${SALLYPORT} audit query --cause no_rule`,

@@ -3,7 +3,7 @@ import { loadConfig } from '../config/load.ts';
 import { problemText } from '../config/loaded.ts';
 import type { Config } from '../config/schema.ts';
 import { type AgentDoors, agentDoors, agentNamed } from './agent-doors.ts';
-import { type AgentEnvironment, agentEnvironment } from './agent-environment.ts';
+import { type AgentEnvironment, agentEnvironment, proxyMissing } from './agent-environment.ts';
 import { DONE, example, jsonLine, mistake, processTerminal, settle, type Terminal, visible } from './terminal.ts';
 
 export interface AgentOptions {
@@ -48,9 +48,11 @@ export function environmentFor(options: AgentOptions): {
 	const agent = agentNamed(options.agent, config.identity.trust_domain);
 	const known = agentDoors(config, agent, options.certs);
 	if (known.doors.length === 0) {
-		const why = known.unusable.map(({ listener, reason }) => `\n  ${listener}: ${reason}`).join('');
+		const reasons = known.unusable.map(({ listener, reason }) => `${listener}: ${reason}`);
+		const missing = proxyMissing(known, config);
+		const why = [...reasons, ...(reasons.includes(missing) ? [] : [missing])].map(text => `\n  ${text}`).join('');
 		throw mistake(
-			`${agent.id} has no way out: ${why === '' ? 'no listener is open to it' : `no listener can be used${why}`}`,
+			`${agent.id} has no way out: no listener ${reasons.length === 0 ? 'is open to it' : 'can be used'}${why}`,
 		);
 	}
 	const direct = (options.direct ?? '')

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Command } from 'commander';
 import { type AgentOptions, environmentFor, withAgentOptions } from './doors.ts';
-import { example, processTerminal, settle, type Terminal, visible } from './terminal.ts';
+import { example, mistake, processTerminal, settle, type Terminal, visible } from './terminal.ts';
 
 /** As shells have it: the program is not there, or cannot be run. */
 const NOT_FOUND = 127;
@@ -13,24 +13,33 @@ const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 /** A terminal sends these to every process in its foreground by itself. */
 const FROM_TERMINAL: ReadonlySet<string> = new Set(['SIGINT', 'SIGQUIT', 'SIGWINCH']);
 
+interface Options extends AgentOptions {
+	readonly doorsOnly?: boolean;
+	readonly quiet?: boolean;
+}
+
 /** `exec`: a program with token, proxy, doors and CA in its environment. It ends as the program ends. */
 export function execCommand(terminal: Terminal = processTerminal()): Command {
 	return withAgentOptions(new Command('exec'))
 		.description('run a program whose calls go through Sallyport')
 		.argument('<command...>', 'the program and its arguments, behind --')
+		.option('--doors-only', 'run it although no proxy takes its HTTP calls; inherited proxies are unset')
 		.option('-q, --quiet', 'say nothing of what is missing')
 		.addHelpText('after', example('sallyport exec --agent researcher -- python agent.py'))
-		.action((words: string[], options: AgentOptions & { readonly quiet?: boolean }) =>
-			settle(terminal, () => exec(words, options, terminal)),
-		);
+		.action((words: string[], options: Options) => settle(terminal, () => exec(words, options, terminal)));
 }
 
 async function exec(
 	[program = '', ...words]: readonly string[],
-	options: AgentOptions & { readonly quiet?: boolean },
+	options: Options,
 	terminal: Terminal,
 ): Promise<number> {
-	const { set, unset, notes } = environmentFor(options).environment;
+	const { set, unset, missing, notes } = environmentFor(options).environment;
+	// Programs call by HTTP without saying so: one that is started here is not to find its own way.
+	if (missing !== undefined && options.doorsOnly !== true)
+		throw mistake(
+			`${program} is not run, for its HTTP calls would not go through Sallyport: ${missing}. \`--doors-only\` runs it with the doors alone`,
+		);
 	if (options.quiet !== true) for (const note of notes) terminal.err(`sallyport exec: ${visible(note)}\n`);
 	const env: NodeJS.ProcessEnv = { ...process.env, ...set };
 	for (const name of unset) delete env[name];

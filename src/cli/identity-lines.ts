@@ -36,7 +36,7 @@ export function identityLines(identity: ShownIdentity, { paint }: Terminal, now:
 		table(
 			bundles.map(bundle => [
 				bundle.trust_domain,
-				bundle.cas === undefined ? 'none: not trusted' : `${bundle.cas} CAs`,
+				bundle.cas === undefined ? 'none: not trusted' : `${bundle.cas} ${bundle.cas === 1 ? 'CA' : 'CAs'}`,
 				bundle.revision === undefined ? '' : short(bundle.revision),
 				`${bundle.source} ${bundle.from}`,
 				bundle.refreshed === undefined ? '' : `seen ${bundle.refreshed}`,

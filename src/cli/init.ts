@@ -1,7 +1,8 @@
-import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
+import { lstatSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { trustDomainProblem } from '../formats/spiffe-id.ts';
+import { makeFolder } from '../kernel/make-folder.ts';
 import { starterFiles } from './starter.ts';
 import { DONE, example, jsonLine, mistake, processTerminal, settle, type Terminal } from './terminal.ts';
 
@@ -18,8 +19,26 @@ export function initCommand(terminal: Terminal = processTerminal()): Command {
 		.option('--trust-domain <name>', 'trust domain of the agents', 'example.org')
 		.option('--json', 'print JSON')
 		.addHelpText('after', example('sallyport init --trust-domain example.org', 'sallyport init sidecar'))
-		.action((folder: string, options: Options) => settle(terminal, () => init(folder, options, terminal)));
+		.action((folder: string, options: Options) =>
+			settle(terminal, () => {
+				try {
+					return init(folder, options, terminal);
+				} catch (error) {
+					if (!(error instanceof Error && 'code' in error)) throw error;
+					throw mistake(`${folder} cannot be written: ${WORDS[String(error.code)] ?? String(error.code)}`);
+				}
+			}),
+		);
 }
+
+const WORDS: Readonly<Record<string, string>> = {
+	EACCES: 'permission denied',
+	EPERM: 'permission denied',
+	EROFS: 'the file system is read-only',
+	ENOENT: 'no folder can be made there',
+	ENOTDIR: 'a file stands where a folder is wanted',
+	EEXIST: 'a file stands where a folder is wanted',
+};
 
 function init(folder: string, { trustDomain, json }: Options, terminal: Terminal): number {
 	const problem = trustDomainProblem(trustDomain);
@@ -37,7 +56,7 @@ function init(folder: string, { trustDomain, json }: Options, terminal: Terminal
 			`nothing was written: there ${taken.length === 1 ? 'is' : 'are'} ${taken.map(({ path }) => path).join(', ')} already`,
 		);
 	for (const { path, text } of missing) {
-		mkdirSync(dirname(path), { recursive: true });
+		makeFolder(dirname(path));
 		writeFileSync(path, text, { flag: 'wx' });
 	}
 	if (json === true) {
@@ -49,6 +68,7 @@ function init(folder: string, { trustDomain, json }: Options, terminal: Terminal
 	const commands = [
 		...(folder === '.' ? [] : [`cd ${folder}`]),
 		`sallyport certs init --trust-domain ${trustDomain}`,
+		'sallyport certs issue researcher',
 		'sallyport config check',
 		'sallyport policy test policies',
 		'sallyport run',

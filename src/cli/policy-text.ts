@@ -3,6 +3,7 @@ import type { Verdict } from '../model/verdict.ts';
 import type { Checked } from '../policy/check.ts';
 import { packageName } from '../policy/contract-module.ts';
 import { PolicyError, printProblem } from '../policy/problem.ts';
+import { NOT_THERE } from '../policy/sources.ts';
 import type { Tested } from '../policy/tester.ts';
 import { FAILURE, jsonLine, MISTAKE, type Terminal, visible } from './terminal.ts';
 
@@ -17,7 +18,9 @@ export async function printFailures(terminal: Terminal, json: boolean, work: () 
 		if (json) terminal.out(jsonLine({ ok: false, problems: error.problems }));
 		else for (const problem of error.problems) terminal.err(`${visible(printProblem(problem))}\n`);
 		// A path that is not there is the caller's mistake.
-		return error.problems.every(({ message }) => message === 'cannot be read: ENOENT') ? MISTAKE : FAILURE;
+		if (!error.problems.every(({ message }) => message === NOT_THERE)) return FAILURE;
+		if (!json) terminal.err('name the folders and files of the policy, or go to where `policies` is\n');
+		return MISTAKE;
 	}
 }
 

@@ -1,5 +1,4 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { size } from '../config/values.ts';
 import { JSON_LIMITS, scanJson } from '../formats/json.ts';
@@ -7,20 +6,30 @@ import { PHASES, POLICY_PATHS, type PolicyPath, policyPath } from '../model/call
 import { BUILTINS } from '../policy/builtins/registry.ts';
 import { checkPolicy } from '../policy/check.ts';
 import { compile } from '../policy/compile.ts';
+import { INPUT_SCHEMA } from '../policy/input-check.ts';
 import { isArchive, readAny } from '../policy/locate.ts';
 import { findOpa, type Opa } from '../policy/opa.ts';
-import { agentPolicy, loadBundle } from '../policy/set.ts';
+import { agentPolicy, type LoadedBundle, loadBundle } from '../policy/set.ts';
 import { testPolicy } from '../policy/tester.ts';
+import { recordedDecision } from './policy-decision.ts';
 import { checkedText, printFailures, testedText, verdictText } from './policy-text.ts';
-import { DONE, example, FAILURE, jsonLine, mistake, processTerminal, settle, type Terminal } from './terminal.ts';
+import {
+	DONE,
+	example,
+	FAILURE,
+	jsonLine,
+	mistake,
+	processTerminal,
+	settle,
+	type Terminal,
+	visible,
+} from './terminal.ts';
 
 interface Options {
 	readonly opa?: string;
 	readonly memory: number;
 	readonly json?: boolean;
 }
-
-const SCHEMA = fileURLToPath(new URL('../../policies/input.schema.json', import.meta.url));
 
 /** `policy check|test|build|eval`. Exit status 1: the policy is at fault; 2: how it was called is. */
 export function policyCommand(terminal: Terminal = processTerminal()): Command {
@@ -58,16 +67,20 @@ export function policyCommand(terminal: Terminal = processTerminal()): Command {
 
 	common(policy.command('eval'))
 		.description('print the verdict on an input; the exit status is 0 whatever the verdict, 1 if there is none')
-		.requiredOption('--input <file>', 'the input, JSON; - for standard input')
+		.option('--input <file>', 'the input, JSON; - for standard input')
+		.option('--decision <id>', 'in place of paths and input: a recorded decision, by its id or how that begins')
+		.option('--directory <folder>', 'the audit directory, for --decision', 'var/audit')
+		.option('--keep <folder>', '`policy.keep`, for --decision', 'var/policy')
 		.option('--phase <phase>', `${PHASES.join(', ')}, or inbound/… of these; as the input says, or request`, parsePhase)
 		.addHelpText(
 			'after',
 			example(
 				'sallyport policy eval policies --input call.json',
 				'sallyport policy eval policy.tar.gz --input - --json < call.json',
+				'sallyport policy eval --decision 01f9c7',
 			),
 		)
-		.action((paths: readonly string[], options: Options & { readonly input: string; readonly phase?: PolicyPath }) =>
+		.action((paths: readonly string[], options: EvalOptions) =>
 			run(terminal, options, () => evalCommand(terminal, paths, options)),
 		);
 
@@ -124,7 +137,7 @@ async function checkCommand(
 	const input = options.input === undefined ? undefined : await readInput(options.input);
 	const checked = await checkPolicy(await opaOf(options), paths, {
 		...limits(options),
-		schema: SCHEMA,
+		schema: INPUT_SCHEMA,
 		...(input === undefined ? {} : { input }),
 	});
 	if (options.json === true) {
@@ -172,15 +185,17 @@ async function buildCommand(
 	return DONE;
 }
 
-async function evalCommand(
-	terminal: Terminal,
-	paths: readonly string[],
-	options: Options & { readonly input: string; readonly phase?: PolicyPath },
-): Promise<number> {
-	const input = await readInput(options.input);
-	const bundle = await readAny(paths, () => opaOf(options));
-	const policy = agentPolicy([await loadBundle('default', bundle, paths.join(', '), limits(options))]);
-	const phase = options.phase ?? askedBy(input);
+interface EvalOptions extends Options {
+	readonly input?: string;
+	readonly decision?: string;
+	readonly directory: string;
+	readonly keep: string;
+	readonly phase?: PolicyPath;
+}
+
+async function evalCommand(terminal: Terminal, paths: readonly string[], options: EvalOptions): Promise<number> {
+	const { input, bundles, phase } = await question(terminal, paths, options);
+	const policy = agentPolicy(bundles);
 	const verdict = policy.evaluate(phase, input);
 	if (options.json === true) {
 		const { verdict: kind, cause, reasons, result, error, micros } = verdict;
@@ -193,11 +208,31 @@ async function evalCommand(
 				result: JSON.parse(result),
 				error,
 				evaluation_us: micros,
-				revision: bundle.revision,
+				revision: bundles.map(({ revision }) => revision).join(' '),
 			}),
 		);
 	} else terminal.out(verdictText(phase, verdict, terminal));
 	return verdict.cause === 'policy_error' ? FAILURE : DONE;
+}
+
+/** What is evaluated by what. */
+async function question(
+	terminal: Terminal,
+	paths: readonly string[],
+	options: EvalOptions,
+): Promise<{ readonly input: string; readonly bundles: readonly LoadedBundle[]; readonly phase: PolicyPath }> {
+	const { input: file, decision, directory, keep, memory } = options;
+	if ((file === undefined) === (decision === undefined)) throw mistake('either --input or --decision is needed');
+	if (decision !== undefined) {
+		const { phase, input, missing, bundles } = await recordedDecision(decision, directory, keep, memory);
+		if (missing.length > 0)
+			terminal.err(`not in the record as it was, so the verdict may differ: ${visible(missing.join(', '))}\n`);
+		return { input, bundles, phase: options.phase ?? phase };
+	}
+	const input = await readInput(file ?? '');
+	const bundle = await readAny(paths, () => opaOf(options));
+	const bundles = [await loadBundle('default', bundle, paths.join(', '), limits(options))];
+	return { input, bundles, phase: options.phase ?? askedBy(input) };
 }
 
 /** The text of an input, in as far as everyone reads it in the same way. */
@@ -210,6 +245,10 @@ async function readInput(file: string): Promise<string> {
 			`${file} cannot be read: ${error instanceof Error && 'code' in error ? String(error.code) : 'unknown'}`,
 		);
 	}
+	if (bytes.length === 0)
+		throw mistake(
+			`${file === '-' ? 'standard input' : file} is empty: the input of a call is wanted, a JSON object such as \`input\` of a record`,
+		);
 	const fault = scanJson(bytes, JSON_LIMITS);
 	if (fault !== undefined) throw mistake(`${file} is not strict JSON: ${fault.rule} at byte ${fault.offset}`);
 	if (bytes.toString('utf8').trim()[0] !== '{') throw mistake(`${file} is not a JSON object`);

@@ -1,6 +1,7 @@
-import { Command } from 'commander';
+import { Command, Help, type HelpConfiguration } from 'commander';
 import { VERSION } from '../model/version.ts';
 import type { StartSidecar } from './run.ts';
+import { example } from './terminal.ts';
 
 /** Each command's file is loaded only when it is called: starting the proxy must not load what mints certificates. */
 interface Entry {
@@ -61,11 +62,14 @@ export async function runProgram(argv: readonly string[], start: () => Promise<S
 		.version(VERSION)
 		.exitOverride(error => process.exit(error.exitCode === 0 ? 0 : 2))
 		.showHelpAfterError('(sallyport --help shows the commands)')
+		.configureHelp(HELP)
 		.addHelpText(
 			'after',
-			'\nExamples:\n  sallyport demo\n  sallyport run --config sallyport.yaml\n  sallyport COMMAND --help',
+			example('sallyport demo', 'sallyport run --config sallyport.yaml', 'sallyport COMMAND --help'),
 		);
-	const name = argv.slice(2).find(word => !word.startsWith('-'));
+	const words = argv.slice(2).filter(word => !word.startsWith('-'));
+	const helped = words[0] === 'help' ? words.slice(1) : undefined;
+	const name = helped === undefined ? words[0] : helped[0];
 	for (const [key, { summary, load }] of Object.entries(COMMANDS(start))) {
 		if (key === name) {
 			const command = await load();
@@ -73,11 +77,31 @@ export async function runProgram(argv: readonly string[], start: () => Promise<S
 			exitsWithTwo(command);
 		} else root.addCommand(new Command(key).description(summary));
 	}
-	await root.parseAsync([...argv]);
+	if (helped !== undefined && helped.length > 0) showHelp(root, helped);
+	else await root.parseAsync([...argv]);
 }
+
+/** `help policy test`, of which Commander itself takes one word. */
+function showHelp(root: Command, words: readonly string[]): void {
+	let command = root;
+	for (const word of words) {
+		const inner = command.commands.find(each => each.name() === word);
+		command = inner ?? command.error(`error: unknown command '${word}'`, { exitCode: 2 });
+	}
+	command.outputHelp();
+}
+
+/** Commander does not say which options must be given. */
+const HELP: HelpConfiguration = {
+	optionDescription(option) {
+		const text = Help.prototype.optionDescription.call(this, option);
+		return option.mandatory ? `${text} (required)` : text;
+	},
+};
 
 /** Commander's own status for wrong usage is 1. */
 function exitsWithTwo(command: Command): void {
+	command.configureHelp(HELP);
 	command.exitOverride(error =>
 		process.exit(error.code === 'commander.error' || error.exitCode === 0 ? error.exitCode : 2),
 	);

@@ -2,6 +2,8 @@ import { Command } from 'commander';
 import { loadConfigApart } from '../config/load-apart.ts';
 import { problemText } from '../config/loaded.ts';
 import type { Config } from '../config/schema.ts';
+import { createLog } from '../telemetry/log.ts';
+import { example } from './terminal.ts';
 
 /** What `run` starts; handed down by main.ts, since nothing below the composition root may know it. */
 export interface Sidecar {
@@ -13,37 +15,72 @@ export type StartSidecar = (file: string, config: Config, environment: NodeJS.Pr
 
 export function runCommand(load: () => Promise<StartSidecar>): Command {
 	return new Command('run')
-		.description('Run the sidecar. SIGHUP reads the configuration again, SIGTERM and SIGINT drain and stop.')
+		.description('run the sidecar; SIGHUP reads the configuration again, SIGTERM and SIGINT drain and stop')
 		.option('--config <file>', 'configuration file', 'sallyport.yaml')
-		.addHelpText('after', '\nExample:\n  sallyport run --config sallyport.yaml')
-		.action(async ({ config: file }: { config: string }) => {
-			const loaded = await loadConfigApart(file, process.env);
-			if ('problems' in loaded) {
-				for (const problem of loaded.problems) process.stderr.write(`${problemText(file, problem)}\n`);
-				process.exitCode = 2;
-				return;
-			}
-			try {
-				const start = await load();
-				const app = await start(loaded.file, loaded.config, process.env);
-				const stop = (): void => {
-					// A second signal means now.
-					process.once('SIGTERM', () => process.exit(1));
-					process.once('SIGINT', () => process.exit(1));
-					void app.stop().then(
-						() => process.exit(0),
-						(error: Error) => {
-							process.stderr.write(`sallyport: ${error.message}\n`);
-							process.exit(1);
-						},
-					);
-				};
-				process.once('SIGTERM', stop);
-				process.once('SIGINT', stop);
-				process.on('SIGHUP', () => void app.reload());
-			} catch (error) {
-				process.stderr.write(`sallyport: ${(error as Error).message}\n`);
+		.addHelpText('after', example('sallyport run --config sallyport.yaml'))
+		.action(({ config: file }: { config: string }) => run(file, load));
+}
+
+async function run(file: string, load: () => Promise<StartSidecar>): Promise<void> {
+	// Before anything is open: a signal's own action would end the process in the middle of its start.
+	const signals = new Signals();
+	const loaded = await loadConfigApart(file, process.env);
+	if ('problems' in loaded) {
+		for (const problem of loaded.problems) process.stderr.write(`${problemText(file, problem)}\n`);
+		process.exit(2);
+	}
+	// The policy may come later. Everything else that is named is read once, at the start.
+	const missing = loaded.missing.filter(({ path }) => /^(identity\.svid|upstreams|audit)\b/.test(path));
+	for (const problem of missing) process.stderr.write(`${problemText(file, problem)}\n`);
+	if (missing.length > 0) process.exit(1);
+	try {
+		const start = await load();
+		signals.up(await start(loaded.file, loaded.config, process.env));
+	} catch (error) {
+		process.stderr.write(`sallyport: ${(error as Error).message}\n`);
+		process.exit(1);
+	}
+}
+
+/** SIGTERM and SIGINT stop it, during the start when that is over; a second one means now. SIGHUP reloads. */
+class Signals {
+	#sidecar: Sidecar | undefined;
+	#asked: 'stop' | 'reload' | undefined;
+
+	constructor() {
+		process.on('SIGTERM', () => this.#stop('SIGTERM'));
+		process.on('SIGINT', () => this.#stop('SIGINT'));
+		process.on('SIGHUP', () => this.#reload());
+	}
+
+	up(sidecar: Sidecar): void {
+		this.#sidecar = sidecar;
+		if (this.#asked === 'stop') this.#end(sidecar);
+		else if (this.#asked === 'reload') this.#reload();
+	}
+
+	#stop(signal: NodeJS.Signals): void {
+		if (this.#asked === 'stop') {
+			createLog('info').warn({ signal }, 'a second signal: stopping now');
+			process.exit(1);
+		}
+		this.#asked = 'stop';
+		if (this.#sidecar !== undefined) this.#end(this.#sidecar);
+		else createLog('info').info({ signal }, 'stopping as soon as the start is over');
+	}
+
+	#reload(): void {
+		if (this.#sidecar !== undefined) void this.#sidecar.reload();
+		else this.#asked ??= 'reload';
+	}
+
+	#end(sidecar: Sidecar): void {
+		sidecar.stop().then(
+			() => process.exit(0),
+			(error: Error) => {
+				process.stderr.write(`sallyport: ${error.message}\n`);
 				process.exit(1);
-			}
-		});
+			},
+		);
+	}
 }

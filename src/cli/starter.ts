@@ -4,7 +4,7 @@ export const starterFiles = (trustDomain: string): Readonly<Record<string, strin
 	'sallyport.yaml': configuration(trustDomain),
 	'policies/request.rego': REQUEST,
 	'policies/connect.rego': CONNECT,
-	'policies/data.yaml': grants(trustDomain),
+	'policies/data.yaml': GRANTS,
 	'policies/request_test.rego': TESTS,
 	'.gitignore': '# Keys, tokens and records stay here.\n/certs/\n/var/\n',
 });
@@ -62,9 +62,12 @@ admin:
 
 const REQUEST = `package sallyport.request
 
-# Judges every HTTP request. What is allowed stands in data.yaml: an agent's id, the upstream, the effect.
+# Judges every HTTP request. What is allowed stands in data.yaml: an agent's path, the upstream, the effect.
 
-allow if input.call.effect in data.grants[input.agent.id][input.target.name]
+allow if {
+	some prefix in input.agent.prefixes
+	data.grants[prefix][input.target.name][input.call.effect]
+}
 
 deny contains "no secrets in paths" if contains(lower(input.http.path), "token=")
 `;
@@ -73,26 +76,28 @@ const CONNECT = `package sallyport.connect
 
 # Judges the opening of tunnels (CONNECT) and sessions (databases). Here: what data.yaml grants as "connect".
 
-allow if "connect" in data.grants[input.agent.id][input.target.name]
+allow if {
+	some prefix in input.agent.prefixes
+	data.grants[prefix][input.target.name].connect
+}
 `;
 
-const grants = (
-	trustDomain: string,
-): string => `# agent -> upstream -> effects (read, write, unknown), and "connect" for tunnels and sessions
+const GRANTS = `# path of an agent -> upstream -> read, write, unknown; connect for tunnels and sessions
+# A grant to /agents is one to every agent below it.
 grants:
   # researcher may read from example, and nothing else
-  "spiffe://${trustDomain}/agents/researcher":
-    example: [read]
+  /agents/researcher:
+    example: { read: true }
 `;
 
 const TESTS = `package sallyport.request_test
 
 import data.sallyport.request
 
-grants := {"spiffe://example.org/agents/a": {"crm": ["read"]}}
+grants := {"/agents/a": {"crm": {"read": true}}}
 
 call(effect, path) := {
-	"agent": {"id": "spiffe://example.org/agents/a"},
+	"agent": {"prefixes": ["/agents", "/agents/a"]},
 	"target": {"name": "crm"},
 	"call": {"effect": effect},
 	"http": {"path": path},
@@ -103,8 +108,21 @@ test_granted if request.allow with input as call("read", "/customers") with data
 test_not_granted if not request.allow with input as call("write", "/customers") with data.grants as grants
 
 test_another_agent if {
-	other := json.patch(call("read", "/"), [{"op": "replace", "path": "/agent/id", "value": "spiffe://example.org/agents/b"}])
+	other := json.patch(call("read", "/"), [{"op": "replace", "path": "/agent/prefixes/1", "value": "/agents/b"}])
 	not request.allow with input as other with data.grants as grants
+}
+
+# A word that no rule looks up grants nothing, and nothing else says so.
+test_grants_hold_known_words if {
+	every agent, upstreams in data.grants {
+		startswith(agent, "/")
+		every granted in upstreams {
+			every word, yes in granted {
+				word in {"read", "write", "unknown", "connect"}
+				is_boolean(yes)
+			}
+		}
+	}
 }
 
 test_token_in_path if count(request.deny) == 1 with input as call("read", "/x/token=1")

@@ -70,7 +70,9 @@ function shown(status: Status, terminal: Terminal, now: number): string {
 	const lines = [
 		`${mood}  sallyport ${visible(status.version)}, process ${status.pid}, up ${lasting(now - Date.parse(status.started))}, ${status.calls_open} calls open\n`,
 	];
-	for (const { part, reason } of status.not_ready) lines.push(`  ${paint('red', visible(part))}: ${visible(reason)}\n`);
+	// What it sends people to is what they read.
+	const said = (reason: string): string => visible(reason.replace('; `sallyport status` says why', ''));
+	for (const { part, reason } of status.not_ready) lines.push(`  ${paint('red', visible(part))}: ${said(reason)}\n`);
 
 	for (const { part, reason } of status.degraded ?? []) lines.push(warn(paint, visible(`${part}: ${reason}`)));
 

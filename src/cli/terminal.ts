@@ -54,9 +54,9 @@ export async function settle(terminal: Terminal, run: () => Promise<number> | nu
 	}
 }
 
-/** The end of a command's --help. */
+/** The end of a command's --help; Commander ends the last line. */
 export const example = (...lines: readonly string[]): string =>
-	`\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${lines.map(line => `  ${line}\n`).join('')}`;
+	`\nExamples:\n${lines.map(line => `  ${line}`).join('\n')}`;
 
 /** RFC 3339 in UTC, whole seconds. */
 export const timeText = (milliseconds: number): string => new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z');
@@ -79,9 +79,6 @@ export function table(rows: readonly (readonly string[])[], indent = ''): string
 		for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
 	}
 	return cells
-		.map(
-			row =>
-				`${indent}${row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ')}\n`,
-		)
+		.map(row => `${`${indent}${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd()}\n`)
 		.join('');
 }

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { isMap, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLMap, type YAMLSeq } from 'yaml';
-import type { z } from 'zod';
 import { check } from './check.ts';
 import { type Secret, secretProblem, secretText, useAt } from './credential.ts';
+import { issueProblems } from './issue.ts';
 import { freeze, type Loaded, type Problem } from './loaded.ts';
 import { decimalModes } from './octal.ts';
 import { type Config, schema } from './schema.ts';
@@ -17,6 +17,8 @@ const MAX_BYTES = 1024 * 1024;
 export interface LoadOptions {
 	/** Leave user names and passwords of upstreams unread: for commands that need neither and may not be able to. */
 	readonly withoutCredentials?: boolean;
+	/** Looks into the files that a good configuration names; what it finds leaves the configuration good. */
+	readonly files?: (config: Config) => readonly { readonly path: Path; readonly message: string }[];
 }
 
 /** Reads, resolves `{env}` and `{file}`, validates as a whole and freezes. Never throws. */
@@ -39,7 +41,7 @@ export function parseConfig(
 	text: string,
 	file: string,
 	env: NodeJS.ProcessEnv,
-	{ withoutCredentials = false }: LoadOptions = {},
+	{ withoutCredentials = false, files = () => [] }: LoadOptions = {},
 ): Loaded {
 	const lines = new LineCounter();
 	if (text.length > MAX_BYTES)
@@ -106,7 +108,8 @@ export function parseConfig(
 	if (found.length > 0) return { file, problems: found };
 	const warnings: Problem[] = [];
 	warn(config, (path, message) => warnings.push(problem(path, message)));
-	return { file, directory, config: freeze(config), warnings };
+	const missing = files(config).map(({ path, message }) => problem(path, message));
+	return { file, directory, config: freeze(config), warnings, missing };
 }
 
 /** A key that is written as a number, such as a user id, is one in the document and a string in the configuration. */
@@ -119,50 +122,6 @@ const pathText = (path: Path): string =>
 		(text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`),
 		'',
 	);
-
-function issueProblems(issue: z.core.$ZodIssue, problem: (path: Path, message: string) => Problem): Problem[] {
-	const path = issue.path.filter(part => typeof part !== 'symbol');
-	if (issue.code === 'unrecognized_keys')
-		return issue.keys.map(key => problem([...path, key], 'is not a key that Sallyport knows'));
-	if (issue.code === 'invalid_union') {
-		// The branch that came furthest says best what is wrong.
-		const branches = [...issue.errors].sort((a, b) => depth(b) - depth(a) || a.length - b.length);
-		const best = branches[0];
-		if (best !== undefined && best.length > 0 && depth(best) > 0)
-			return best.flatMap(inner =>
-				issueProblems({ ...inner, path: [...path, ...inner.path] } as z.core.$ZodIssue, problem),
-			);
-		// Said in words where there are any.
-		if (issue.message !== 'Invalid input') return [problem(path, issue.message)];
-		return [
-			problem(
-				path,
-				`expected one of ${[...new Set(issue.errors.map(errors => errors.map(one => expectation(one).replace(/^expected /, '')).join(' and ')))].join(', or ')}`,
-			),
-		];
-	}
-	return [problem(path, expectation(issue))];
-}
-
-const depth = (issues: readonly z.core.$ZodIssue[]): number => Math.max(0, ...issues.map(issue => issue.path.length));
-
-function expectation(issue: z.core.$ZodIssue): string {
-	if (issue.code === 'invalid_type') {
-		// The input itself is not in the issue, so that no secret is; its kind is in the message.
-		const found = /, received (\w+)$/.exec(issue.message)?.[1];
-		return found === 'undefined'
-			? `is missing (${issue.expected})`
-			: `expected ${issue.expected}${found === undefined ? '' : `, found ${found}`}`;
-	}
-	if (issue.code === 'invalid_key' && issue.issues[0] !== undefined) return expectation(issue.issues[0]);
-	if (issue.code === 'invalid_value')
-		return `expected ${issue.values.map(value => JSON.stringify(value)).join(' or ')}`;
-	if (issue.code === 'invalid_format' && issue.message.startsWith('a ')) return `expected ${issue.message}`;
-	return issue.message
-		.replace(/^Invalid input: /, '')
-		.replace(/^Too small/, 'too small')
-		.replace(/^Too big/, 'too big');
-}
 
 interface Means {
 	readonly directory: string;

@@ -17,6 +17,8 @@ export type Loaded =
 			readonly file: string;
 			/** What is taken but may not be meant. */
 			readonly warnings: readonly Problem[];
+			/** What its looking into the files found; nothing where that was not asked for. */
+			readonly missing: readonly Problem[];
 	  }
 	| { readonly problems: readonly Problem[]; readonly file: string };
 

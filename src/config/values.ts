@@ -2,6 +2,14 @@ import { z } from 'zod';
 
 /** The value grammars of the configuration file. */
 
+const DURATION = 'a duration such as 250ms, 30s, 5m, 24h or 30d';
+const SIZE = 'a size such as 512B, 64KiB, 1MiB or 1GiB';
+
+/** What is said of something that is no string, a bare number above all. */
+const shaped = (expected: string) => ({
+	error: ({ input }: { readonly input?: unknown }) => (input === undefined ? undefined : expected),
+});
+
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** `250ms`, `30s`, `5m`, `24h`, `30d` -> milliseconds. `0` is a zero. */
@@ -9,7 +17,7 @@ export const duration = z
 	.preprocess(
 		// YAML reads a bare 0 as a number.
 		value => (value === 0 ? '0' : value),
-		z.string().regex(/^(0|\d{1,9}(ms|s|m|h|d))$/, 'a duration such as 250ms, 30s, 5m, 24h or 30d'),
+		z.string(shaped(DURATION)).regex(/^(0|\d{1,9}(ms|s|m|h|d))$/, DURATION),
 	)
 	.transform(text => {
 		const match = /^(\d+)(ms|s|m|h|d)$/.exec(text);
@@ -20,8 +28,8 @@ const SIZES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 
 
 /** `512B`, `64KiB`, `1MiB`, `1GiB` -> bytes. */
 export const size = z
-	.string()
-	.regex(/^\d{1,9}(B|KiB|MiB|GiB)$/, 'a size such as 512B, 64KiB, 1MiB or 1GiB')
+	.string(shaped(SIZE))
+	.regex(/^\d{1,9}(B|KiB|MiB|GiB)$/, SIZE)
 	.transform(text => {
 		const match = /^(\d+)(B|KiB|MiB|GiB)$/.exec(text);
 		return match === null ? 0 : Number(match[1]) * (SIZES[match[2] ?? 'B'] ?? 1);

@@ -70,6 +70,9 @@ export function parseAuthority(text: string): Authority | Broken {
 
 const ESCAPED_UNRESERVED = /%(?:3[0-9]|[46][1-9a-f]|[57][0-9a]|2[de]|5f)/i;
 
+/** A dot segment in any spelling. */
+const DOTS = /^(?:\.|%2e){1,2}(?:;|$)/i;
+
 function parsePath(text: string): { path: string; query: string | undefined } | Broken {
 	const mark = text.indexOf('?');
 	const path = mark < 0 ? text : text.slice(0, mark);
@@ -78,9 +81,8 @@ function parsePath(text: string): { path: string; query: string | undefined } | 
 		return { broken: path.includes('#') ? 'the target has a fragment' : 'the path has bytes that must be escaped' };
 	if (query !== undefined && !QUERY.test(query))
 		return { broken: query.includes('#') ? 'the target has a fragment' : 'the query has bytes that must be escaped' };
-	const segments = decodeSegments(path);
-	if (segments === undefined) return { broken: 'the path has a dot segment, an escaped slash or NUL, or is not UTF-8' };
-	return { path, query };
+	const segments = readSegments(path);
+	return 'broken' in segments ? { broken: `the path has ${segments.broken}` } : { path, query };
 }
 
 export function parseRequestTarget(method: string, text: string): RequestTarget | Broken {
@@ -117,23 +119,32 @@ export function parseRequestTarget(method: string, text: string): RequestTarget 
  * doubled separators, NUL, invalid UTF-8.
  */
 export function decodeSegments(path: string): string[] | undefined {
+	const segments = readSegments(path);
+	return 'broken' in segments ? undefined : segments;
+}
+
+/** As {@link decodeSegments}, or what the path has that it must not have. */
+function readSegments(path: string): string[] | Broken {
 	const segments = path.slice(1).split('/');
 	for (let index = 0; index < segments.length; index++) {
 		let segment = segments[index] ?? '';
 		if (segment.includes('%')) {
 			// `%65` is `e` to every server (RFC 3986 §6.2.2.2) but not to a rule about the path; old clients escape `~`.
-			if (ESCAPED_UNRESERVED.test(segment)) return undefined;
+			if (ESCAPED_UNRESERVED.test(segment))
+				return { broken: DOTS.test(segment) ? 'a dot segment' : 'an escaped character that needs no escape' };
 			try {
 				segment = decodeURIComponent(segment);
 			} catch {
-				return undefined;
+				return { broken: 'an escape that is not UTF-8' };
 			}
-			if (/[/\\\0]/.test(segment)) return undefined;
+			if (/[/\\]/.test(segment)) return { broken: 'an escaped slash or backslash' };
+			if (segment.includes('\0')) return { broken: 'an escaped NUL' };
 			segments[index] = segment;
 		}
 		// `/a;x/../b`: parameters of a dot segment are dropped by some servers before they resolve it.
-		if (segment === '.' || segment === '..' || segment.startsWith('..;') || segment.startsWith('.;')) return undefined;
-		if (segment === '' && index < segments.length - 1) return undefined;
+		if (segment === '.' || segment === '..' || segment.startsWith('..;') || segment.startsWith('.;'))
+			return { broken: 'a dot segment' };
+		if (segment === '' && index < segments.length - 1) return { broken: 'an empty segment' };
 	}
 	return segments;
 }

@@ -1,7 +1,8 @@
 import { createPrivateKey, randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseSpiffeId, trustDomainProblem } from '../formats/spiffe-id.ts';
+import { makeFolder } from '../kernel/make-folder.ts';
 import type { SpiffeId } from '../model/agent.ts';
 import { LOOPBACK_NAMES, mintCa, mintSvid } from './dev-ca.ts';
 import { certificatesToPem, keyToPem, type Minted } from './mint.ts';
@@ -55,7 +56,7 @@ export async function initFolder(trustDomain: string, options: FolderOptions): P
 	if ('broken' in id) return { mistake: id.broken };
 	const lifetime = Math.max(CA_LIFETIME, options.lifetime);
 	const ca = mintCa(trustDomain, { now, lifetime });
-	await mkdir(directory, { recursive: true });
+	makeFolder(directory);
 	const files = await writePair(directory, 'ca', ca);
 	return {
 		trustDomain,

@@ -3,17 +3,25 @@ import { directionOf, POLICY_PATHS, type PolicyPath, phaseOf } from '../model/ca
 import type { AgentPolicy } from '../model/ports.ts';
 import type { Builtin } from './builtins/contract.ts';
 import type { Bundle } from './bundle.ts';
-import { check, compileSources, withStage } from './compile.ts';
-import { contractProblems, type Module, parseModules, shapeProblems, throwProblems } from './contract-module.ts';
+import { compileSources } from './compile.ts';
+import {
+	askedFor,
+	contractProblems,
+	definedRules,
+	type Module,
+	packageName,
+	parseModules,
+	shapeProblems,
+	throwProblems,
+} from './contract-module.ts';
+import { checkInput } from './input-check.ts';
 import type { Opa } from './opa.ts';
+import { check, problemsOfCheck } from './opa-check.ts';
 import { PolicyError, type Problem, problemsOf } from './problem.ts';
 import { agentPolicy, loadBundle } from './set.ts';
-import { gather, type SourceFile, stageText } from './sources.ts';
+import { gather, type SourceFile, stageText, withStage } from './sources.ts';
 
 /** `policy check`: everything that can be found wrong with a policy before it judges a call, and what it costs. */
-
-/** Policies of other systems have inputs of their own. */
-const FOREIGN: ReadonlySet<string> = new Set(['system', 'envoy', 'istio']);
 
 export interface Checked {
 	readonly bundle: Bundle;
@@ -48,8 +56,9 @@ export async function checkPolicy(opa: Opa, roots: readonly string[], options: C
 		() => checkInput(opa, sources.files, modules, options.schema),
 		async () => throwProblems(contractProblems(modules)),
 		async () => throwProblems(shapeProblems(modules)),
+		() => checkTypes(opa, sources.files, modules, options.schema),
 	]);
-	const bundle = await compileSources(opa, sources);
+	const bundle = await compileSources(opa, sources, undefined, options.schema);
 	const loaded = await loadBundle('default', bundle, roots.join(', '), options);
 	const policy = agentPolicy([loaded]);
 	const packages = POLICY_PATHS.filter(path => policy.defines(path)).map(path => ({
@@ -75,21 +84,38 @@ async function collect(steps: readonly (() => Promise<void>)[]): Promise<void> {
 	throwProblems([...new Map(problems.map(found => [key(found), found])).values()]);
 }
 
-/** References to the input against its schema, in every package that is Sallyport's or its author's. */
-async function checkInput(
+/** An `allow` that no value of a boolean can come out of, as far as `opa`'s type checker sees: `allow := input.agent.path`. */
+async function checkTypes(
 	opa: Opa,
 	files: readonly SourceFile[],
 	modules: readonly Module[],
 	schema: string,
 ): Promise<void> {
-	const foreign = new Set(modules.filter(module => FOREIGN.has(module.package[0] ?? '')).map(module => module.file));
-	// Tests give inputs of their own, and only what each needs.
-	const checked = files.filter(file => file.kind === 'rego' && !foreign.has(file));
-	if (checked.length === 0) return;
-	await withStage(checked, async folder => {
-		await stageText(folder, 'schema/input.schema.json', await readFile(schema));
-		await check(opa, checked, folder, ['--schema', 'schema/input.schema.json', '--ignore', 'schema']);
+	const defined = definedRules(modules);
+	const paths = POLICY_PATHS.filter(path => defined.get(path)?.has('allow'));
+	const checked = files.filter(({ kind }) => kind === 'rego');
+	if (paths.length === 0) return;
+	const probe = (path: PolicyPath): string => `types/${path.replace('/', '_')}`;
+	const found = await withStage(checked, async folder => {
+		for (const path of paths)
+			await stageText(
+				folder,
+				`${probe(path)}.rego`,
+				`package ${probe(path).replace('/', '.')}\n\nok if data.${packageName(path)}.allow == true\n`,
+			);
+		await stageText(folder, 'types/schema.json', await readFile(schema));
+		return await problemsOfCheck(opa, checked, folder, ['--schema', 'types/schema.json']);
 	});
+	throwProblems(
+		paths.flatMap(path => {
+			if (!found.some(({ file }) => file === `${probe(path)}.rego`)) return [];
+			const judges = modules.find(
+				module => askedFor(module.package) === path && module.rules.some(({ name }) => name === 'allow'),
+			);
+			const message = `allow in ${packageName(path)} is never a boolean: write \`allow if …\``;
+			return [{ message, ...(judges === undefined ? {} : { file: judges.file.path }) }];
+		}),
+	);
 }
 
 const WARM_UP = 300;

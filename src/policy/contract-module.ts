@@ -24,6 +24,10 @@ export interface Module {
 		readonly isFunction: boolean;
 		readonly isSet: boolean;
 		readonly isPlain: boolean;
+		/** Types, as `opa` names them, of its value and of those behind the first `else`s; `ref`, `var`, `call` where only evaluating tells. */
+		readonly values: readonly string[];
+		/** Type of what a set's rule adds; null where it adds nothing. */
+		readonly adds: string | null;
 	}[];
 }
 
@@ -38,6 +42,12 @@ const PARSE = `[m |
 			"isFunction": object.get(rule.head, "args", null) != null,
 			"isSet": object.get(rule.head, "key", null) != null,
 			"isPlain": count(rule.head.ref) == 1,
+			"values": [t |
+				some way in [["head"], ["else", "head"], ["else", "else", "head"]]
+				t := object.get(rule, array.concat(way, ["value", "type"]), null)
+				t != null
+			],
+			"adds": object.get(rule.head, ["key", "type"], null),
 		} | some rule in object.get(ast, "rules", [])],
 	}
 ]`;
@@ -61,7 +71,7 @@ export async function parseModules(opa: Opa, files: readonly SourceFile[]): Prom
 }
 
 /** What a package is asked for; undefined for packages of the author's own. */
-function askedFor([first, ...rest]: readonly string[]): PolicyPath | undefined {
+export function askedFor([first, ...rest]: readonly string[]): PolicyPath | undefined {
 	const path = rest.join('/');
 	return first === 'sallyport' ? POLICY_PATHS.find(known => known === path) : undefined;
 }
@@ -101,29 +111,53 @@ export function contractProblems(modules: readonly Module[]): readonly Problem[]
 	return problems;
 }
 
+/** Types of terms whose value is known only when they are evaluated. */
+const LATER: ReadonlySet<string> = new Set(['ref', 'var', 'call']);
+const REASON: ReadonlySet<string> = new Set(['string', 'object', 'templatestring']);
+
 /** Rules whose shape cannot be right, found without evaluating: for `policy check`. */
 export function shapeProblems(modules: readonly Module[]): readonly Problem[] {
 	return modules.flatMap(({ file, package: path, rules }) => {
 		if (askedFor(path) === undefined || file.kind === 'test') return [];
-		return rules.flatMap(rule => {
-			const line = lineOf(file, new RegExp(`^\\s*(default\\s+)?${rule.name}\\b`));
+		return rules.flatMap((rule, index) => {
+			const nth = rules.slice(0, index).filter(({ name }) => name === rule.name).length;
+			const line = lineOf(file, new RegExp(`^\\s*(default\\s+)?${rule.name}\\b`), nth);
 			if ((rule.name === 'deny' || rule.name === 'ask') && !rule.isSet) {
 				return [{ message: `${rule.name} must be a set: write \`${rule.name} contains …\``, file: file.path, line }];
 			}
 			if (rule.name === 'allow' && (rule.isSet || !rule.isPlain)) {
 				return [{ message: 'allow must be a boolean: write `allow if …`', file: file.path, line }];
 			}
+			const odd = rule.values.find(type => !LATER.has(type) && type !== 'boolean');
+			if (rule.name === 'allow' && odd !== undefined) {
+				return [
+					{ message: `allow must be a boolean, and not of type ${odd}: write \`allow if …\``, file: file.path, line },
+				];
+			}
+			if (
+				(rule.name === 'deny' || rule.name === 'ask') &&
+				rule.adds !== null &&
+				!REASON.has(rule.adds) &&
+				!LATER.has(rule.adds)
+			) {
+				return [
+					{
+						message: `a reason is a string or {msg, code, detail}, and not of type ${rule.adds}`,
+						file: file.path,
+						line,
+					},
+				];
+			}
 			return [];
 		});
 	});
 }
 
-function lineOf(file: SourceFile, pattern: RegExp): number {
-	const index = file.bytes
-		.toString('utf8')
-		.split('\n')
-		.findIndex(line => pattern.test(line));
-	return index < 0 ? 1 : index + 1;
+/** The line of the match that `nth` (from 0) others precede, or of the last there is; 1 where there is none. */
+function lineOf(file: SourceFile, pattern: RegExp, nth = 0): number {
+	const lines = file.bytes.toString('utf8').split('\n');
+	const found = [...lines.keys()].filter(index => pattern.test(lines[index] ?? ''));
+	return (found[nth] ?? found.at(-1) ?? 0) + 1;
 }
 
 /** Which rules the modules define, by package; a package without rules is defined too. */

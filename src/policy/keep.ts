@@ -10,6 +10,22 @@ import { type Bundle, sha256 } from './bundle.ts';
 /** Records are written a little after the evaluation, and a crash loses the last mark. */
 const SLACK = 24 * 3600_000;
 
+const isHash = (revision: string): boolean => /^[0-9a-f]{64}$/.test(revision);
+
+/** A revision as it stands in a file's name. */
+const fileRevision = (revision: string): string =>
+	isHash(revision) ? revision : revision.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 64);
+
+/** Kept bundles of that name and revision; more than one where the revision is a name that was given again. */
+export async function findKept(folder: string, name: string, revision: string): Promise<readonly string[]> {
+	const begin = `${name}-${fileRevision(revision)}`;
+	const rest = isHash(revision) ? /^\.tar\.gz$/ : /^-[0-9a-f]{16}\.tar\.gz$/;
+	const names = await readdir(folder).catch(() => []);
+	return names
+		.filter(file => file.startsWith(begin) && rest.test(file.slice(begin.length)))
+		.map(file => join(folder, file));
+}
+
 export class BundleKeep {
 	readonly #folder: string;
 
@@ -20,10 +36,8 @@ export class BundleKeep {
 	/** Where a bundle is kept: by revision, and by content when somebody gave the revision a name. */
 	pathOf(name: string, bundle: Bundle): string {
 		const content = sha256(bundle.archive);
-		const revision = /^[0-9a-f]{64}$/.test(bundle.revision)
-			? bundle.revision
-			: `${bundle.revision.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 64)}-${content.slice(0, 16)}`;
-		return join(this.#folder, `${name}-${revision}.tar.gz`);
+		const begin = `${name}-${fileRevision(bundle.revision)}`;
+		return join(this.#folder, `${begin}${isHash(bundle.revision) ? '' : `-${content.slice(0, 16)}`}.tar.gz`);
 	}
 
 	/** Writes the bundle if it is not there, and marks it as in force now. */

@@ -4,6 +4,7 @@ import { type Bundle, readBundle } from './bundle.ts';
 import { compile } from './compile.ts';
 import type { Opa } from './opa.ts';
 import { problem } from './problem.ts';
+import { NOT_THERE } from './sources.ts';
 
 /** Which bundles the configuration names, and reading one, compiled or not. */
 
@@ -35,6 +36,8 @@ export async function readAny(paths: readonly string[], opa: () => Promise<Opa>)
 	const [path] = paths;
 	if (paths.length === 1 && path !== undefined && (await isArchive(path)))
 		return await readBundle(await readArchive(path), path);
+	for (const archive of paths)
+		if (await isArchive(archive)) throw problem('one compiled bundle at a time, and no sources beside it', archive);
 	return await compile(await opa(), paths);
 }
 
@@ -45,13 +48,12 @@ export const isArchive = async (path: string): Promise<boolean> =>
 		() => false,
 	));
 
-async function readArchive(path: string): Promise<Buffer> {
+/** Rejects with PolicyError. */
+export async function readArchive(path: string): Promise<Buffer> {
 	try {
 		return await readFile(path);
 	} catch (error) {
-		throw problem(
-			`cannot be read: ${error instanceof Error && 'code' in error ? String(error.code) : 'unknown'}`,
-			path,
-		);
+		const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+		throw problem(code === 'ENOENT' ? NOT_THERE : `cannot be read: ${code}`, path);
 	}
 }

@@ -63,7 +63,7 @@ export async function findOpa(configured: string | undefined, environment: Envir
 	throw problem(
 		candidates.length === 1
 			? `there is no opa executable at ${candidates[0]}`
-			: `the opa executable is needed to compile Rego and was not found: put opa ${OPA_RELEASE} on PATH, name it in SALLYPORT_OPA or policy.opa, or load a compiled bundle`,
+			: `the opa executable is needed to compile Rego and was not found: in a checkout, \`npm run setup\` gets it; else put opa ${OPA_RELEASE} on PATH, name it in SALLYPORT_OPA or policy.opa, or load a compiled bundle`,
 	);
 }
 

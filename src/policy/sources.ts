@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join, posix } from 'node:path';
 import { problem } from './problem.ts';
 
 /** Gathers Rego and data from folders and files, as `opa build -b` understands them, and lays them out for it. */
+
+/** Of a path that is not there. */
+export const NOT_THERE = 'cannot be read: there is no such file or folder (ENOENT)';
 
 const MAX_FILES = 10_000;
 const MAX_BYTES = 256 * 1024 * 1024;
@@ -69,7 +73,8 @@ export async function gather(roots: readonly string[]): Promise<Sources> {
 				throw problem('neither Rego (*.rego) nor data (data.json, data.yaml)', root);
 			else await take(root, basename(root), index, entry.size);
 		} catch (error) {
-			if (error instanceof Error && 'code' in error) throw problem(`cannot be read: ${String(error.code)}`, root);
+			if (error instanceof Error && 'code' in error)
+				throw problem(error.code === 'ENOENT' ? NOT_THERE : `cannot be read: ${String(error.code)}`, root);
 			throw error;
 		}
 	}
@@ -90,6 +95,17 @@ function revisionOf(files: readonly SourceFile[]): string {
 /** Writes the files below `folder`, a new and private one. */
 export async function stage(sources: readonly SourceFile[], folder: string): Promise<void> {
 	for (const file of sources) await stageText(folder, file.staged, file.bytes);
+}
+
+/** A private folder with the files in it, gone afterwards. */
+export async function withStage<T>(files: readonly SourceFile[], use: (folder: string) => Promise<T>): Promise<T> {
+	const folder = await mkdtemp(join(tmpdir(), 'sallyport-policy-'));
+	try {
+		await stage(files, folder);
+		return await use(folder);
+	} finally {
+		await rm(folder, { recursive: true, force: true });
+	}
 }
 
 export async function stageText(folder: string, staged: string, text: string | Buffer): Promise<void> {

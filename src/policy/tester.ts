@@ -3,11 +3,13 @@ import { join, posix } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Builtin } from './builtins/contract.ts';
-import { check, withStage } from './compile.ts';
+import { parseModules } from './contract-module.ts';
 import { Engine, ModuleRefused } from './engine.ts';
+import { checkInput, INPUT_SCHEMA } from './input-check.ts';
 import type { Opa } from './opa.ts';
+import { check } from './opa-check.ts';
 import { problem } from './problem.ts';
-import { gather, type SourceFile } from './sources.ts';
+import { gather, type SourceFile, withStage } from './sources.ts';
 import { readTar } from './tar.ts';
 
 /** `policy test`: Rego tests in `opa` and again in the engine that judges calls. */
@@ -50,6 +52,7 @@ export async function testPolicy(
 	const { files } = await gather(roots);
 	return await withStage(files, async folder => {
 		await check(opa, files, folder);
+		await checkInput(opa, files, await parseModules(opa, files), INPUT_SCHEMA);
 		const reported = await runInOpa(opa, folder);
 		const engine = await buildTests(opa, folder, reported, options);
 		const results = reported.map(report => resultOf(report, files, engine));

@@ -1,3 +1,4 @@
+import { hostPortText } from '../formats/host-port.ts';
 import type { CallFacts, MaskedText, Phase, Section } from '../model/call.ts';
 import { type Cause, OUTCOMES, type Refusal, type Refused, refused } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
@@ -149,8 +150,13 @@ export class Call {
 			verdict,
 			observe: request.observe,
 		};
-		const admitted = (result: Admitted<AnyPermit>): void =>
+		const admitted = (result: Admitted<AnyPermit>): void => {
+			const { allowed, cause } = result.decision;
+			// Mostly a slip in a name or port, or an upstream that nobody declared.
+			if (!allowed && cause === 'no_rule' && request.target.upstream === undefined)
+				this.#detail = `no upstream matches ${hostPortText(request.target.host, request.target.port)}`;
 			this.#settle(result, { time, policy, input, verdict }, decided);
+		};
 		if (request.permit === 'call') admission.call(candidate, admitted);
 		else admission.session(candidate, admitted);
 	}

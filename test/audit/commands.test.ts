@@ -173,7 +173,12 @@ test('query: readable on a terminal, in columns; one decision is shown whole', a
 	assert.match(one.text, /\n {2}"cause": "upstream_timeout",\n/);
 	assert.match(one.text, /\n {4}"resource": "\/contacts",\n/);
 	const none = await run(['query', '--directory', directory, '--agent', 'nobody'], true);
-	assert.deepEqual([none.text, none.errors, none.status], ['', 'nothing fits\n', 0]);
+	assert.deepEqual([none.text, none.errors, none.status], ['', 'none found\n', 0]);
+	const piped = await run(['query', '--directory', directory, '--agent', 'nobody']);
+	assert.deepEqual([piped.text, piped.errors], ['', 'none found\n']);
+	const zero = await run(['query', '--directory', directory, '--limit', '0']);
+	assert.equal(zero.text, '');
+	assert.match(zero.errors, /^15 earlier ones are not shown/);
 });
 
 test("the caller's mistakes are status 2; what cannot be read is status 1, in words that help", async t => {

@@ -5,7 +5,9 @@ import { makeWorkspace } from '../support/workspace.ts';
 import { sallyport } from './run.ts';
 
 test('a good configuration: said so, status 0', async t => {
-	const file = makeWorkspace(t).write('sallyport.yaml', GOOD);
+	const workspace = makeWorkspace(t);
+	const file = workspace.write('sallyport.yaml', GOOD);
+	workspace.write('policies/request.rego', 'package sallyport.request\n');
 	const { code, out, err } = await sallyport(['config', 'check', '--config', file]);
 	assert.deepEqual({ code, out, err }, { code: 0, out: `${file}: good\n`, err: '' });
 });
@@ -29,6 +31,37 @@ test('what may not be meant is warned of, and the status is 0', async t => {
 	assert.doesNotMatch(out + err + json.out, /held/);
 });
 
+test('files that it names and that are not there, by place; without them nothing but the text is looked at', async t => {
+	const workspace = makeWorkspace(t);
+	const file = workspace.write(
+		'sallyport.yaml',
+		`${GOOD.replace('certs/ca.pem', 'certs/none.pem')}upstreams:\n  crm: { address: crm.internal:443, protocol: http, tls: { trust_bundle: certs } }\n`,
+	);
+	const { code, err } = await sallyport(['config', 'check', '--config', file]);
+	assert.equal(code, 2);
+	assert.deepEqual(err.trimEnd().split('\n'), [
+		`${file}:4:88  identity.svid.files.trust_bundle: there is no file ${workspace.path('certs/none.pem')}; for development, \`sallyport certs init\` makes it`,
+		`${file}:6:11  policy.files[0]: there is no file or folder ${workspace.path('policies')}`,
+		`${file}:12:74  upstreams.crm.tls.trust_bundle: ${workspace.path('certs')} is a folder`,
+	]);
+	assert.equal((await sallyport(['config', 'check', '--config', file, '--no-files'])).code, 0);
+});
+
+test('an SVID that `run` would not take', async t => {
+	const workspace = makeWorkspace(t);
+	workspace.write('policies/request.rego', 'package sallyport.request\n');
+	const other = workspace.write('other.yaml', GOOD.replace('trust_domain: example.org', 'trust_domain: acme.test'));
+	const domain = await sallyport(['config', 'check', '--config', other]);
+	assert.equal(domain.code, 2);
+	assert.match(
+		domain.err,
+		/:4:27 {2}identity\.svid\.files\.certificate: certificate: its trust domain is example\.org/,
+	);
+	workspace.write('certs/sallyport.key', 'no key');
+	const key = await sallyport(['config', 'check', '--config', workspace.write('key.yaml', GOOD)]);
+	assert.match(key.err, /:4:53 {2}identity\.svid\.files\.key: key: it is not an unencrypted PEM private key/);
+});
+
 test('every problem with file, line, column and path, status 2', async t => {
 	const workspace = makeWorkspace(t);
 	workspace.write('sallyport.yaml', `${GOOD}polices: {}\nlog: { level: loud }\n`);
@@ -36,7 +69,7 @@ test('every problem with file, line, column and path, status 2', async t => {
 	assert.equal(code, 2);
 	assert.equal(out, '');
 	assert.deepEqual(err.trimEnd().split('\n').sort(), [
-		'sallyport.yaml:11:10  polices: is not a key that Sallyport knows',
+		'sallyport.yaml:11:10  polices: is not a key that Sallyport knows; did you mean `policy`?',
 		'sallyport.yaml:12:15  log.level: expected "debug" or "info" or "warn" or "error"',
 	]);
 });
@@ -48,7 +81,9 @@ test('the same as JSON', async t => {
 	assert.deepEqual(JSON.parse(out), {
 		file,
 		ok: false,
-		problems: [{ line: 11, column: 10, path: 'polices', message: 'is not a key that Sallyport knows' }],
+		problems: [
+			{ line: 11, column: 10, path: 'polices', message: 'is not a key that Sallyport knows; did you mean `policy`?' },
+		],
 	});
 });
 

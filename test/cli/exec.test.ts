@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { makeWorkspace } from '../support/workspace.ts';
 import { sallyport } from './run.ts';
@@ -100,7 +102,39 @@ test("an agent without a way out, a bad name, no program: the caller's mistakes"
 	const nobody = await sallyport(['exec', '--agent', 'bob', '--config', file, '--', 'true']);
 	assert.equal(nobody.code, 2);
 	assert.match(nobody.err, /spiffe:\/\/example\.org\/agents\/bob has no way out/);
+	assert.match(nobody.err, /add it to `listeners\[0\]\.authenticate\.token\.agents`/);
 	assert.equal((await sallyport(['exec', '--agent', 'a b', '--config', file, '--', 'true'])).code, 2);
 	assert.equal((await sallyport(['exec', '--agent', 'ann', '--config', file])).code, 2);
 	assert.equal((await sallyport(['exec', '--agent', 'ann', '--config', `${file}.none`, '--', 'true'])).code, 2);
+});
+
+test('an agent whose HTTP calls no proxy takes: nothing is run, unless only doors are asked for', async t => {
+	const file = configured(t);
+	const workspace = dirname(file);
+	const text = readFileSync(file, 'utf8').replace(
+		'listeners:\n',
+		`listeners:
+  - { name: db, address: 127.0.0.1:17432, upstream: db, env: DATABASE_URL, authenticate: { token: { directory: tokens, agents: ["spiffe://example.org/agents/eve"] } } }
+`,
+	);
+	writeFileSync(file, text);
+	mkdirSync(join(workspace, 'tokens/eve'));
+	writeFileSync(join(workspace, 'tokens/eve/token'), TOKEN);
+	const program = [
+		process.execPath,
+		'-e',
+		'console.log(JSON.stringify([process.env.DATABASE_URL, process.env.HTTP_PROXY, process.env.https_proxy]))',
+	];
+	const env = { HTTP_PROXY: 'http://corp:3128', https_proxy: 'http://corp:3128' };
+	const refused = await sallyport(['exec', '--agent', 'eve', '--config', file, '--', ...program], { env });
+	assert.deepEqual([refused.code, refused.out], [2, '']);
+	assert.match(refused.err, /not run.*add it to `listeners\[1\]\.authenticate\.token\.agents`/);
+	const doors = await sallyport(['exec', '--agent', 'eve', '--doors-only', '--config', file, '--', ...program], {
+		env,
+	});
+	assert.equal(doors.code, 0, doors.err);
+	assert.deepEqual(JSON.parse(doors.out), [`postgres://eve:${TOKEN}@127.0.0.1:17432/?sslmode=disable`, null, null]);
+	assert.match(doors.err, /HTTP calls do not go through Sallyport/);
+	const listed = await sallyport(['exec', '--agent', 'ann', '--config', file, '--', 'true']);
+	assert.equal(listed.code, 0, listed.err);
 });

@@ -11,7 +11,10 @@ test('what `init` writes is good as it stands', async t => {
 	const workspace = makeWorkspace(t);
 	const { code, out } = await sallyport(['init', 'new', '--trust-domain', 'acme.test'], { cwd: workspace.directory });
 	assert.equal(code, 0);
-	assert.match(out, /Next:\n {2}cd new\n {2}sallyport certs init --trust-domain acme\.test\n/);
+	assert.match(
+		out,
+		/Next:\n {2}cd new\n {2}sallyport certs init --trust-domain acme\.test\n {2}sallyport certs issue researcher\n/,
+	);
 	const loaded = loadConfig(workspace.path('new/sallyport.yaml'), {});
 	assert.ok('config' in loaded, JSON.stringify(loaded));
 	assert.equal(loaded.config.identity.trust_domain, 'acme.test');
@@ -48,4 +51,21 @@ test('a trust domain that is none', async t => {
 	const { code, err } = await sallyport(['init', '--trust-domain', 'Example.org'], { cwd: makeWorkspace(t).directory });
 	assert.equal(code, 2);
 	assert.match(err, /--trust-domain Example\.org/);
+});
+
+test('where no folder can be made: said at once, in words', async t => {
+	for (const words of [
+		['init', '/proc/none'],
+		['init', '/proc/none/below'],
+	]) {
+		const { code, err } = await sallyport(words);
+		assert.equal(code, 2);
+		assert.match(err, /^error: \/proc\/none\S* cannot be written: no folder can be made there$/m);
+	}
+	const certs = await sallyport(['certs', 'init', '--dir', '/proc/none']);
+	assert.equal(certs.code, 1);
+	const workspace = makeWorkspace(t);
+	const file = workspace.write('file', '');
+	const taken = await sallyport(['init', file]);
+	assert.match(taken.err, /a file stands where a folder is wanted/);
 });

@@ -80,6 +80,10 @@ test('a configuration that was not taken shows until it is mended', async t => {
 		/^not taken: what was in force before still is\n {2}config: \S+sallyport\.yaml:\d+:\d+: polices: is not a key/,
 	);
 	assert.match((await sallyport(['status'], { cwd: workspace.directory })).out, /! .*polices: is not a key/);
+	writeFileSync(file, good.replace('certs/sallyport.pem', 'certs/none.pem'));
+	const lost = await sallyport(['reload'], { cwd: workspace.directory });
+	assert.equal(lost.code, 1);
+	assert.match(lost.out, /config: \S+sallyport\.yaml:\d+:\d+: identity\.svid\.files\.certificate: there is no file /);
 	writeFileSync(file, `${good}labels: { cluster: other }\n`);
 	const taken = await sallyport(['reload', '--json'], { cwd: workspace.directory });
 	assert.equal(taken.code, 0);

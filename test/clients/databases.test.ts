@@ -76,7 +76,17 @@ test('clients of Postgres, unmodified, by the URLs that exec gives them', async 
 	const ask = async (agent: string, words: readonly string[]): Promise<string> => {
 		const child = spawn(
 			SALLYPORT,
-			['exec', '--agent', agent, '--config', workspace.path('sallyport.yaml'), '--quiet', '--', ...words],
+			[
+				'exec',
+				'--agent',
+				agent,
+				'--config',
+				workspace.path('sallyport.yaml'),
+				'--doors-only',
+				'--quiet',
+				'--',
+				...words,
+			],
 			{
 				env: { PATH: process.env['PATH'], HOME: '/nonexistent', NODE_NO_WARNINGS: '1' },
 				timeout: 30_000,

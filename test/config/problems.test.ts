@@ -13,12 +13,25 @@ const CASES: readonly { readonly title: string; readonly text: string; readonly 
 	{
 		title: 'an unknown key at the top',
 		text: `${GOOD}polices: {}\n`,
-		says: [':11:10  polices: is not a key that Sallyport knows'],
+		says: [':11:10  polices: is not a key that Sallyport knows; did you mean `policy`?'],
 	},
 	{
 		title: 'an unknown key below',
 		text: `${GOOD}    adress: x\n`,
-		says: [':11:13  listeners[0].adress: is not a key that Sallyport knows'],
+		says: [':11:13  listeners[0].adress: is not a key that Sallyport knows; did you mean `address`?'],
+	},
+	{
+		title: 'an unknown key where there are several shapes, and one that is like none',
+		text: `${GOOD}    zzz: 1\naudit: { sinks: [{ file: { path: a, tpyes: [decision] } }] }\n`,
+		says: [
+			':11:10  listeners[0].zzz: is not a key that Sallyport knows',
+			':12:44  audit.sinks[0].file.tpyes: is not a key that Sallyport knows; did you mean `types`?',
+		],
+	},
+	{
+		title: 'a list where a section is',
+		text: `${GOOD}limits: []\n`,
+		says: [':11:9  limits: expected section, found list'],
 	},
 	{
 		title: 'a wrong word',
@@ -28,7 +41,7 @@ const CASES: readonly { readonly title: string; readonly text: string; readonly 
 	{
 		title: 'a wrong duration',
 		text: `${GOOD}drain_timeout: 25\n`,
-		says: [':11:16  drain_timeout: expected string, found number'],
+		says: [':11:16  drain_timeout: expected a duration such as 250ms, 30s, 5m, 24h or 30d'],
 	},
 	{
 		title: 'a duration without a unit',
@@ -48,7 +61,7 @@ const CASES: readonly { readonly title: string; readonly text: string; readonly 
 	{
 		title: 'a section that is missing',
 		text: GOOD.replace('policy:\n  files: [policies]\n', ''),
-		says: [':1:1  policy: is missing (object)'],
+		says: [':1:1  policy: is missing (section)'],
 	},
 	{
 		title: 'a name that repeats',

@@ -10,7 +10,7 @@ import { startDemo } from './run.ts';
 function checkoutWithout(t: TestContext, packages: readonly string[]): string {
 	const directory = mkdtempSync(join(tmpdir(), 'sallyport-test-checkout-'));
 	t.after(() => rmSync(directory, { recursive: true, force: true }));
-	for (const part of ['bin', 'src', 'demo', 'package.json'])
+	for (const part of ['bin', 'src', 'demo', 'policies', 'package.json'])
 		cpSync(join(ROOT, part), join(directory, part), { recursive: true });
 	mkdirSync(join(directory, 'node_modules'));
 	for (const name of readdirSync(join(ROOT, 'node_modules'))) {

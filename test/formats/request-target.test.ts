@@ -143,3 +143,17 @@ test('queries become lists by name', () => {
 	assert.equal(decodeQuery('a=%ff'), undefined);
 	assert.equal(decodeQuery('%zz'), undefined);
 });
+
+for (const [path, rule] of [
+	['/a/../b', 'a dot segment'],
+	['/a/%2e%2e/b', 'a dot segment'],
+	['/a/..;x/b', 'a dot segment'],
+	['//x', 'an empty segment'],
+	['/%41', 'an escaped character that needs no escape'],
+	['/a%2fb', 'an escaped slash or backslash'],
+	['/a%5cb', 'an escaped slash or backslash'],
+	['/a%00', 'an escaped NUL'],
+	['/%ff', 'an escape that is not UTF-8'],
+] as const)
+	test(`${path} is refused by the one rule that it breaks`, () =>
+		assert.deepEqual(parseRequestTarget('GET', path), { broken: `the path has ${rule}` }));

@@ -174,7 +174,7 @@ test('the id of Sallyport itself can be renewed, and keeps its loopback names', 
 
 test('--help shows an example for each', async () => {
 	for (const name of ['init', 'issue'])
-		assert.match((await certs(name, '--help')).out, /Example:\n {2}sallyport certs /);
+		assert.match((await certs(name, '--help')).out, /Examples:\n {2}sallyport certs /);
 });
 
 test('a folder that cannot be written is a failure, with status 1', async t => {

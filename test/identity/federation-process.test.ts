@@ -47,7 +47,7 @@ test("agents of another domain come in where `agents` names it; Sallyport's own 
 	assert.equal(await call(save('own', svid(workspace.authority, 'spiffe://example.org/sallyport'))), 403);
 	const shown = await command(['status'], { cwd: workspace.directory });
 	assert.match(shown.out, /! Sallyport's own id was shown to it 1 times, last at /);
-	assert.match(shown.out, /^ +partner\.org {2}1 CAs /m);
+	assert.match(shown.out, /^ +partner\.org {2}1 CA /m);
 
 	// Without their bundle nobody of the domain is anybody.
 	api.give({ svids: [given(workspace.authority)] });

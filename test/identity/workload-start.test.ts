@@ -64,7 +64,7 @@ test('it starts without an identity, says so, and lets nobody finish a handshake
 	assert.equal(later.code, 0);
 	assert.match(later.out, /^identity {2}spiffe:\/\/example\.org\/sallyport$/m);
 	assert.match(later.out, /api\.sock, connected since /);
-	assert.match(later.out, /^ +example\.org {2}1 CAs {2}[0-9a-f]{12} {2}workload_api unix:/m);
+	assert.match(later.out, /^ +example\.org {2}1 CA {2}[0-9a-f]{12} {2}workload_api unix:/m);
 	assert.doesNotMatch(sallyport.stderr(), /PRIVATE KEY/);
 	for (const line of sallyport.stderr().split('\n').slice(0, -1))
 		assert.doesNotThrow(() => void JSON.parse(line), line);

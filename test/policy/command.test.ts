@@ -113,6 +113,34 @@ for (const [what, files, message] of [
 		/r\.rego:3: allow must be a boolean/,
 	],
 	[
+		'an allow that is a text',
+		{
+			'r.rego':
+				'package sallyport.request\n\nallow if input.listener == "a"\n\nallow := "yes" if input.listener == "b"\n',
+		},
+		/r\.rego:5: allow must be a boolean, and not of type string/,
+	],
+	[
+		'an allow that is always a text of the input',
+		{ 'r.rego': 'package sallyport.request\n\nallow := input.agent.path\n' },
+		/r\.rego: allow in sallyport\.request is never a boolean/,
+	],
+	[
+		'a reason that is none',
+		{ 'r.rego': `${POLICY}\ndeny contains 5 if input.listener\n` },
+		/r\.rego:10: a reason is a string/,
+	],
+	[
+		'data that is no YAML, by file and line',
+		{ 'r.rego': POLICY, 'sub/data.yaml': 'grants:\n  a: [read\n  b: x: y\n' },
+		/sub\/data\.yaml:\d: /,
+	],
+	[
+		'data that is no JSON, by file and line',
+		{ 'r.rego': POLICY, 'data.json': '{\n"grants": {\n' },
+		/[^/]\/data\.json:\d: /,
+	],
+	[
 		'a built-in that is not there',
 		{ 'r.rego': 'package sallyport.request\n\nallow if rand.intn("x", 2) == 1\n' },
 		/rand\.intn/,
@@ -200,19 +228,22 @@ test('build makes a bundle that eval judges with', async t => {
 test('mistakes of the caller end with 2, failures of the policy with 1', async t => {
 	const root = await folder(t, {
 		'r.rego': POLICY,
-		'bad/r.rego': 'package sallyport.request\n\nallow := 1 if input.x\n',
+		'bad/r.rego': 'package sallyport.request\n\nallow := 1 if input.listener\n',
 		'broken.tar.gz': 'x',
-		'x.json': '{"x":1}',
+		'x.json': '{"listener":"x"}',
 		'twice.json': '{"a":1,"a":2}',
 		'list.json': '[]',
+		'empty.json': '',
 	});
 	const at = (name: string): string => join(root, name);
 	for (const [args, status, message] of [
-		[['check', at('nope')], 2, /nope: cannot be read: ENOENT/],
+		[['check', at('nope')], 2, /nope: cannot be read: there is no such file.*\n.*go to where/],
 		[['check', at('broken.tar.gz')], 2, /compiled bundle/],
 		[['eval', root, '--input', at('nope.json')], 2, /ENOENT/],
 		[['eval', root, '--input', at('twice.json')], 2, /duplicate_key at byte 7/],
 		[['eval', root, '--input', at('list.json')], 2, /not a JSON object/],
+		[['eval', root, '--input', at('empty.json')], 2, /is empty: the input of a call is wanted/],
+		[['eval', at('broken.tar.gz'), at('other.tar.gz'), '--input', at('x.json')], 1, /one compiled bundle at a time/],
 		[['test', root], 2, /no tests/],
 		[['eval', at('broken.tar.gz'), '--input', at('x.json')], 1, /not a policy bundle/],
 		[['eval', at('bad'), '--input', at('x.json')], 1, /policy_error/],

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BUILTINS } from '../../src/policy/builtins/registry.ts';
-import { compile } from '../../src/policy/compile.ts';
+
 import { agentPolicy, loadBundle } from '../../src/policy/set.ts';
-import { folder, loaded, requestPolicy, theOpa } from './support.ts';
+import { compileAny, folder, loaded, requestPolicy, theOpa } from './support.ts';
 
 const MIB = 1024 * 1024;
 
@@ -24,7 +24,7 @@ test('memory is used up to its limit, then the evaluation fails and the next one
 			'package sallyport.request\n\nallow if count([[x, y, z] | some x in numbers.range(1, input.n); some y in numbers.range(1, input.n); some z in numbers.range(1, 10)]) > 0\n',
 		'data.json': '{"grants":{"a":{"b":true}}}',
 	});
-	const bundle = await loadBundle('default', await compile(await theOpa(), [root]), root, {
+	const bundle = await loadBundle('default', await compileAny(await theOpa(), [root]), root, {
 		memory: 8 * MIB,
 		builtins: BUILTINS,
 	});
@@ -65,7 +65,7 @@ test('data is still there after a failure', async t => {
 
 test('an input that has no room is refused, and one that needs memory gets it', async t => {
 	const root = await folder(t, { 'request.rego': 'package sallyport.request\n\nallow if count(input.text) > 0\n' });
-	const bundle = await loadBundle('default', await compile(await theOpa(), [root]), root, {
+	const bundle = await loadBundle('default', await compileAny(await theOpa(), [root]), root, {
 		memory: 16 * MIB,
 		builtins: BUILTINS,
 	});

@@ -7,8 +7,8 @@ import type { Problem } from '../../src/policy/problem.ts';
 import { type OpenPolicy, openPolicy } from '../../src/policy/source.ts';
 import { clock, folder, policyConfig, write } from './support.ts';
 
-const ALLOW = 'package sallyport.request\n\nallow if input.a\n';
-const DENY = 'package sallyport.request\n\nallow if input.never\n';
+const ALLOW = 'package sallyport.request\n\nallow if input.listener\n';
+const DENY = 'package sallyport.request\n\nallow if input.labels.never\n';
 const AGENT = 'spiffe://example.org/a';
 
 interface Opened {
@@ -43,7 +43,7 @@ async function open(t: TestContext, root: string, paths: readonly string[]): Pro
 			return promise;
 		},
 		cause: () => {
-			const verdict = policy.current()?.forAgent(AGENT)?.evaluate('request', '{"a":true}');
+			const verdict = policy.current()?.forAgent(AGENT)?.evaluate('request', '{"listener":"egress"}');
 			return verdict === undefined ? 'policy_missing' : verdict.cause;
 		},
 	};

@@ -19,7 +19,7 @@ async function open(t: TestContext, ...args: Parameters<typeof openPolicy>) {
 test('bundles come from folders and from archives, each for its agents', async t => {
 	const root = await folder(t, {
 		'platform/r.rego': request('allow if true'),
-		'team/r.rego': request('allow if input.team'),
+		'team/r.rego': request('allow if input.labels.team'),
 	});
 	const { archive } = await compile(await theOpa(), [join(root, 'team')], 'team-7');
 	await writeFile(join(root, 'team.tar.gz'), archive);

@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import type { PolicyConfig } from '../../src/config/schema.ts';
 import type { AgentPolicy } from '../../src/model/ports.ts';
 import { BUILTINS } from '../../src/policy/builtins/registry.ts';
+import type { Bundle } from '../../src/policy/bundle.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { findOpa, type Opa } from '../../src/policy/opa.ts';
 import { agentPolicy, type LoadedBundle, loadBundle } from '../../src/policy/set.ts';
@@ -29,6 +30,13 @@ export async function write(root: string, files: Readonly<Record<string, string 
 	}
 }
 
+/** For inputs that show what the engine does, and that no call has. */
+export const ANY_INPUT = new URL('any-schema.json', import.meta.url).pathname;
+
+/** Compiled whatever it reads of the input. */
+export const compileAny = (opa: Opa, roots: readonly string[], revision?: string): Promise<Bundle> =>
+	compile(opa, roots, revision, ANY_INPUT);
+
 /** Files compiled and loaded as one bundle. */
 export async function loaded(
 	t: TestContext,
@@ -36,7 +44,7 @@ export async function loaded(
 	name = 'default',
 ): Promise<LoadedBundle> {
 	const root = await folder(t, files);
-	return await loadBundle(name, await compile(await theOpa(), [root]), root, { memory: MEMORY, builtins: BUILTINS });
+	return await loadBundle(name, await compileAny(await theOpa(), [root]), root, { memory: MEMORY, builtins: BUILTINS });
 }
 
 /** One Rego module that judges `request`, without its package line. */

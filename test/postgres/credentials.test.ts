@@ -47,6 +47,7 @@ test('Sallyport logs in with its own credential, and the agent never has it', as
 		assert.equal(error.code, '28P01');
 		assert.match(error.message, /upstream_unreachable/);
 		assert.equal(error.detail, 'the upstream refused the session with SQLSTATE 28P01');
+		assert.match(error.hint ?? '', /Check `credentials` of the upstream/);
 
 		const { certificate, key: strangerKey } = certs.agent('stranger');
 		const other = { ...options, ssl: { ca: certs.ca, cert: certificate, key: strangerKey } };

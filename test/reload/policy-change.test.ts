@@ -48,7 +48,7 @@ test('a good edit is live soon, a bad one keeps the old and says where; open tun
 		line => String(line.msg).startsWith('the new policy was not taken'),
 		'the refusal',
 	);
-	assert.match(JSON.stringify(failed['problems']), /request\.rego:3/);
+	assert.match(JSON.stringify(failed['problems']), /request\.rego","line":3/);
 	assert.equal((await curl(b)).status, 200);
 	assert.match(await sallyport.metrics(), /sallyport_reload_last_success\{part="policy"\} 0/);
 

@@ -38,15 +38,16 @@ export async function svidAgent(
 export const plainAgent = (stage: Stage, agent: string, words: readonly string[]): Promise<Answer> =>
 	underExec(stage, agent, 'clerk.mjs', words);
 
-/** SQL by a program that was not changed. */
+/** SQL by a program that was not changed; the agent has a door to the database, and no token for the proxy. */
 export const databaseAgent = (stage: Stage, agent: string): Promise<Answer> =>
-	underExec(stage, agent, 'orders.mjs', []);
+	underExec(stage, agent, 'orders.mjs', [], ['--doors-only']);
 
 async function underExec(
 	{ folder, environment }: Stage,
 	agent: string,
 	program: string,
 	words: readonly string[],
+	options: readonly string[] = [],
 ): Promise<Answer> {
 	const args = [
 		'exec',
@@ -55,6 +56,7 @@ async function underExec(
 		'--config',
 		folder.config,
 		'--quiet',
+		...options,
 		'--',
 		process.execPath,
 		folder.at('agents', program),

@@ -1,4 +1,4 @@
-import { type Cause, familyOf, meaningOf } from '../../model/cause.ts';
+import { type Cause, familyOf, meaningOf, remedyOf } from '../../model/cause.ts';
 import type { Reason } from '../../model/verdict.ts';
 
 export interface HttpRefusal {
@@ -67,12 +67,14 @@ export function httpRefusal(
 	challenge: Challenge,
 ): HttpRefusal {
 	const status = statusOf(cause, challenge, detail);
+	const hint = remedyOf(cause);
 	const body = JSON.stringify({
 		type: `urn:sallyport:cause:${cause}`,
 		title: meaningOf(cause),
 		status,
 		...(detail === undefined ? {} : { detail }),
 		cause,
+		...(hint === '' ? {} : { hint }),
 		...(decisionId === undefined ? {} : { decision_id: decisionId }),
 		reasons: reasons.map(({ msg, code }) => (code === undefined ? { msg } : { msg, code })),
 		...(cause === 'approval_required' && decisionId !== undefined ? { approval: { handle: decisionId } } : {}),

@@ -15,6 +15,12 @@ const CODES: Readonly<Record<Family, string>> = {
 	ended: '57P01',
 };
 
+/** Of class 28, "Invalid Authorization Specification": the upstream runs, and did not take who came. */
+const UNAUTHORIZED = /\bSQLSTATE 28[0-9A-Z]{3}$/;
+
+const remedyFor = (cause: Cause, detail: string | undefined): string =>
+	UNAUTHORIZED.test(detail ?? '') ? 'Check `credentials` of the upstream: it did not take them.' : remedyOf(cause);
+
 export interface RefusalWords {
 	readonly cause: Cause;
 	/** What an agent may read beside the cause. */
@@ -34,7 +40,7 @@ export function refusal({ cause, detail, name, reasons, decisionId, code }: Refu
 	);
 	if (detail !== undefined) lines.unshift(name === undefined ? detail : `${detail}: ${name}`);
 	const hints = decisionId === undefined ? [] : [`decision ${decisionId}`];
-	const remedy = remedyOf(cause);
+	const remedy = remedyFor(cause, detail);
 	if (remedy !== '') hints.push(remedy);
 	return fatal({
 		code: code ?? CODES[familyOf(cause)],

@@ -10,7 +10,7 @@ import type { Expiry } from '../listener/expiry.ts';
 import type { Recognition } from '../listener/recognition.ts';
 import { refusedConnection } from '../listener/refusal.ts';
 import type { AgentRequest } from './request.ts';
-import { byJwtSvid, byToken, holdsToken, type Shown } from './shown.ts';
+import { byJwtSvid, byToken, byTokenInVain, holdsToken, type Shown } from './shown.ts';
 
 export interface CallersDeps {
 	readonly listener: string;
@@ -118,7 +118,7 @@ export class Callers {
 
 	#openByRequest(caller: Caller, request: AgentRequest, head: Head | Refused, refuse: Refuse): Opened | undefined {
 		const { socket } = request;
-		const shown = 'cause' in head ? { who: head } : this.#shown(caller, request, head);
+		const shown = 'cause' in head ? this.#shownInVain(caller, request, head) : this.#shown(caller, request, head);
 		const { who } = shown;
 		if ('cause' in who) {
 			this.#record(who, socket);
@@ -169,6 +169,16 @@ export class Callers {
 		}
 		const what = ways.at(-1) === 'jwt_svid' ? 'no JWT-SVID was shown' : 'no token was shown';
 		return { who: refused('identity_missing', what) };
+	}
+
+	/**
+	 * Whose a request is that cannot be taken, so that its record says so: of the agent that the connection is known for, or
+	 * of the one token that it shows. Else it is nobody's, and why it cannot be taken is all there is to say.
+	 */
+	#shownInVain({ conn }: Caller, request: AgentRequest, head: Refused): Shown {
+		if (conn !== undefined) return { who: conn.identity };
+		const { token } = this.#deps.recognition;
+		return (token && byTokenInVain(request, this.#deps.door !== undefined, token)) ?? { who: head };
 	}
 
 	/** What the connection itself shows in this way; undefined when it shows nothing and another way is left. */

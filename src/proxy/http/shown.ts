@@ -23,6 +23,13 @@ export function byToken(request: AgentRequest, head: Head, door: boolean, take: 
 	return authorization === undefined ? undefined : { who: tokenIn(authorization, take), field: 'authorization' };
 }
 
+/** By the one token of a request that cannot be read in one way; undefined where there is none, or more. */
+export function byTokenInVain({ fields }: AgentRequest, door: boolean, take: TakesToken): Shown | undefined {
+	const name = door ? 'authorization' : 'proxy-authorization';
+	const values = fields.filter((_, index) => index % 2 === 1 && fields[index - 1]?.toLowerCase() === name);
+	return values.length === 1 ? { who: tokenIn(values[0] ?? '', take) } : undefined;
+}
+
 function tokenIn(text: string, take: TakesToken): Identity | Refused {
 	const parsed = parseCredentials(text);
 	return parsed === undefined
