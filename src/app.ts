@@ -34,7 +34,7 @@ import { Calls } from './proxy/call.ts';
 import { CallMetrics } from './proxy/call-metrics.ts';
 import { SidecarProxy } from './proxy/proxy.ts';
 import { openSqliteState } from './state/sqlite.ts';
-import { createLog } from './telemetry/log.ts';
+import { createLog, logListening } from './telemetry/log.ts';
 import { countRecords, createMetrics, onScrape } from './telemetry/metrics.ts';
 
 /** A running Sallyport. */
@@ -257,12 +257,9 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			restart: waiting,
 		});
 
-	let announced = new Set<string>();
+	let announced: ReadonlySet<string> = new Set();
 	const announce = (): void => {
-		const listening = proxy.listeners();
-		for (const { name, address } of listening)
-			if (!announced.has(`${name} ${address}`)) log.info({ listener: name, address }, 'listening');
-		announced = new Set(listening.map(({ name, address }) => `${name} ${address}`));
+		announced = logListening(log, proxy.listeners(), announced);
 	};
 	const reloadNow = async (): Promise<ReloadOutcome> => {
 		const identityNow = await identity.reload();

@@ -21,12 +21,12 @@ export function issueProblems(issue: z.core.$ZodIssue, problem: (path: Path, mes
 			return best.flatMap(inner =>
 				issueProblems({ ...inner, path: [...path, ...inner.path] } as z.core.$ZodIssue, problem),
 			);
-		return [
-			problem(
-				path,
-				`expected one of ${issue.errors.map(errors => errors.map(one => expectation(one).replace(/^expected /, '')).join(' and ')).join(', or ')}`,
-			),
-		];
+		// Said in words where there are any.
+		if (issue.message !== 'Invalid input') return [problem(path, issue.message)];
+		const wanted = issue.errors.map(errors =>
+			errors.map(one => expectation(one).replace(/^expected /, '')).join(' and '),
+		);
+		return [problem(path, `expected one of ${[...new Set(wanted)].join(', or ')}`)];
 	}
 	return [problem(path, expectation(issue))];
 }
@@ -44,6 +44,7 @@ function expectation(issue: z.core.$ZodIssue): string {
 			? `is missing (${kind(issue.expected)})`
 			: `expected ${kind(issue.expected)}${found === undefined ? '' : `, found ${kind(found)}`}`;
 	}
+	if (issue.code === 'invalid_key' && issue.issues[0] !== undefined) return expectation(issue.issues[0]);
 	if (issue.code === 'invalid_value')
 		return `expected ${issue.values.map(value => JSON.stringify(value)).join(' or ')}`;
 	if (issue.code === 'invalid_format' && issue.message.startsWith('a ')) return `expected ${issue.message}`;

@@ -14,3 +14,18 @@ export function createLog(level: string): Log {
 		destination({ fd: 2, sync: true }),
 	);
 }
+
+/** Tells where listeners are that were not there before; answers those that are. */
+export function logListening(
+	log: Log,
+	listening: readonly { readonly name: string; readonly address: string }[],
+	before: ReadonlySet<string>,
+): ReadonlySet<string> {
+	const now = new Set<string>();
+	for (const { name, address } of listening) {
+		const place = `${name} ${address}`;
+		now.add(place);
+		if (!before.has(place)) log.info({ listener: name, address }, 'listening');
+	}
+	return now;
+}

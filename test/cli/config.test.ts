@@ -17,10 +17,10 @@ test('what may not be meant is warned of, and the status is 0', async t => {
 	const entry = '{ agents: ["spiffe://example.org/**"], bearer: held }';
 	const text = `${GOOD}upstreams:\n  crm: { ${upstream}, credentials: [${entry}] }\n`;
 	const file = makeWorkspace(t).write('sallyport.yaml', text);
-	const { code, out, err } = await sallyport(['config', 'check', '--config', file]);
+	const { code, out, err } = await sallyport(['config', 'check', '--no-files', '--config', file]);
 	assert.deepEqual({ code, out }, { code: 0, out: `${file}: good\n` });
 	assert.match(err, /^warning: .*:12:\d+ {2}upstreams\.crm\.credentials: travel in the clear/);
-	const json = await sallyport(['config', 'check', '--config', file, '--json']);
+	const json = await sallyport(['config', 'check', '--no-files', '--config', file, '--json']);
 	assert.equal(json.code, 0);
 	const { ok, warnings } = JSON.parse(json.out) as { ok: boolean; warnings: { path: string }[] };
 	assert.equal(ok, true);
