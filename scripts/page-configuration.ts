@@ -31,9 +31,9 @@ export function configurationPage(): string {
 # Configuration
 
 One YAML file, \`sallyport.yaml\` unless \`--config\` names another. It is checked as a whole, and every problem is told with
-line, column, path and what was expected; unknown keys are errors. \`sallyport config check\` does only that, \`sallyport
-config schema\` prints the JSON Schema ([sallyport.schema.json](../sallyport.schema.json)) for editors, and \`sallyport init\`
-writes a commented file to begin with.
+line, column, path and what was expected; unknown keys are errors. \`sallyport config check\` does that, and looks
+into the files that are named (not with \`--no-files\`), \`sallyport config schema\` prints the JSON Schema
+([sallyport.schema.json](../sallyport.schema.json)) for editors, and \`sallyport init\` writes a commented file to begin with.
 
 - Paths are relative to the folder of the file.
 - Any string may be \`{ env: NAME }\`, the value of an environment variable, or \`{ file: path }\`, what a file holds without
