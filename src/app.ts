@@ -47,7 +47,7 @@ export interface App {
 }
 
 /** What a reload cannot change under open sockets and files. */
-const FIXED = ['labels', 'identity', 'audit', 'admin', 'state', 'log'] as const;
+const FIXED = ['labels', 'identity', 'audit', 'admin', 'state', 'metrics', 'log'] as const;
 
 /** How often kept policy bundles that no record names any more are removed, milliseconds. */
 const PRUNE_EVERY = 3600_000;
@@ -59,7 +59,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const startedAt = clock.now();
 	const memory = await openResidentMemory();
 	const log = createLog(config.log.level);
-	const metrics = createMetrics(VERSION);
+	const metrics = createMetrics(VERSION, config.metrics.agents);
 	const reloaded = (part: string, taken: boolean): void => metrics.reloadLastSuccess.set({ part }, taken ? 1 : 0);
 	await checkRuntime(environment);
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { RECORD_TYPES } from '../model/record.ts';
 import { credential } from './credential.ts';
+import { limits } from './limits.ts';
 import {
 	agentPattern,
 	duration,
@@ -307,53 +308,6 @@ const admin = z.strictObject({
 		.describe('The control API.'),
 });
 
-const limits = z.strictObject({
-	connections: z.number().int().positive().default(1024).describe('Open connections per listener.'),
-	connections_per_agent: z.number().int().positive().default(512).describe('Open connections per agent and listener.'),
-	requests_in_flight: z.number().int().positive().default(1024).describe('HTTP calls at once per listener.'),
-	requests_in_flight_per_agent: z
-		.number()
-		.int()
-		.positive()
-		.default(512)
-		.describe('HTTP calls at once per agent and listener, so that one agent cannot take every place.'),
-	handshakes_per_second: z
-		.number()
-		.int()
-		.positive()
-		.default(1000)
-		.describe('New connections per second and listener, before identification.'),
-	handshake: duration
-		.default(10_000)
-		.describe('Time for the TLS handshake, and for a session protocol to say what it wants.'),
-	header_bytes: size.default(32 * 1024).describe('Request line and header fields together.'),
-	head: duration.default(10_000).describe('Time for a whole head to arrive.'),
-	body: size.default(1024 ** 2).describe('Greatest body that policy is given.'),
-	body_idle: duration.default(120_000).describe('Time without a byte of a body, either way.'),
-	dial: duration.default(5_000).describe('Time to resolve, connect and finish TLS with an upstream.'),
-	answer: duration.default(300_000).describe("Time until an upstream's answer begins."),
-	total: duration.default(0).describe('Greatest length of one HTTP call; 0 is none.'),
-	on_expiry: z
-		.enum(['close_idle', 'close'])
-		.default('close_idle')
-		.describe(
-			"When an agent's identity expires: `close_idle` ends its connections between requests or transactions, `close` at once.",
-		),
-	max_session_age: duration
-		.default(24 * 3600_000)
-		.describe('Greatest age of a session or tunnel, which ends then whatever it does; 0 is none.'),
-	session_idle: duration.default(0).describe('Time without a byte of a session or tunnel; 0 is none.'),
-	keep_alive: duration.default(60_000).describe("How long an agent's idle connection stays open."),
-	upstream_keep_alive: duration.default(30_000).describe('How long an idle upstream connection is kept.'),
-	upstream_connections_per_agent: z
-		.number()
-		.int()
-		.positive()
-		.default(512)
-		.describe('Open connections of one agent to upstreams past which none is kept idle.'),
-	upstream_idle: z.number().int().nonnegative().default(64).describe('Idle connections kept per agent and upstream.'),
-});
-
 export const schema = z.strictObject({
 	labels: z.record(z.string(), z.string()).default({}).describe('In every input and record.'),
 	identity: identity.describe('Who Sallyport is, and by what agents are judged.'),
@@ -375,6 +329,20 @@ export const schema = z.strictObject({
 		.describe('What survives a restart.'),
 	limits: limits.prefault({}).describe('Every limit.'),
 	drain_timeout: duration.default(25_000).describe('How long calls in flight may go on after SIGTERM.'),
+	metrics: z
+		.strictObject({
+			agents: z
+				.number()
+				.int()
+				.nonnegative()
+				.max(10_000)
+				.default(0)
+				.describe(
+					'How many agents have a label `agent` of their own in `sallyport_calls_total` and `sallyport_outcomes_total`; all others share `other`. With 0 there is no such label.',
+				),
+		})
+		.prefault({})
+		.describe('What is counted by what.'),
 	log: z
 		.strictObject({
 			level: z

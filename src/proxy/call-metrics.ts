@@ -1,4 +1,5 @@
 import type { Counter } from 'prom-client';
+import type { Identity } from '../model/agent.ts';
 import type { Phase } from '../model/call.ts';
 import type { Cause } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
@@ -11,6 +12,8 @@ interface Pending {
 	count: number;
 }
 
+const NO_LABEL: readonly string[] = [];
+
 /** Counts calls in plain numbers, which are given to prom-client when somebody scrapes: per call that is cheaper. */
 export class CallMetrics {
 	readonly #metrics: Metrics;
@@ -18,8 +21,11 @@ export class CallMetrics {
 	/** By listener, target, protocol, then what varies. */
 	readonly #calls = new Map<string, Pending>();
 	readonly #outcomes = new Map<string, Pending>();
+	/** Agents with a label of their own. */
+	readonly #agents = new Set<string>();
 	#lastCall:
 		| {
+				identity: Identity;
 				listener: string;
 				target: Target;
 				protocol: string;
@@ -31,6 +37,7 @@ export class CallMetrics {
 		| undefined;
 	#lastEnd:
 		| {
+				identity: Identity;
 				listener: string;
 				target: Target;
 				protocol: string;
@@ -67,6 +74,7 @@ export class CallMetrics {
 			last !== undefined &&
 			last.target === target &&
 			last.listener === conn.listener &&
+			(this.#metrics.agents === 0 || last.identity === conn.identity) &&
 			last.protocol === protocol &&
 			last.phase === phase &&
 			last.verdict === verdict &&
@@ -76,17 +84,19 @@ export class CallMetrics {
 			return;
 		}
 		const name = target.upstream ?? UNDECLARED;
-		const key = `${conn.listener} ${name} ${protocol} ${phase} ${verdict} ${cause ?? ''}`;
+		const agent = this.#agentOf(conn);
+		const key = `${conn.listener} ${name} ${protocol} ${phase} ${verdict} ${cause ?? ''} ${agent.join()}`;
 		let pending = this.#calls.get(key);
 		if (pending === undefined) {
 			pending = {
-				child: this.#metrics.calls.labels(conn.listener, name, protocol, phase, verdict, cause ?? ''),
+				child: this.#metrics.calls.labels(conn.listener, name, protocol, phase, verdict, cause ?? '', ...agent),
 				count: 0,
 			};
 			this.#calls.set(key, pending);
 		}
 		pending.count++;
-		this.#lastCall = { listener: conn.listener, target, protocol, phase, verdict, cause, pending };
+		const { identity, listener } = conn;
+		this.#lastCall = { identity, listener, target, protocol, phase, verdict, cause, pending };
 	}
 
 	evaluated(micros: number): void {
@@ -99,6 +109,7 @@ export class CallMetrics {
 			last !== undefined &&
 			last.target === target &&
 			last.listener === conn.listener &&
+			(this.#metrics.agents === 0 || last.identity === conn.identity) &&
 			last.protocol === protocol &&
 			last.cause === cause
 		) {
@@ -107,15 +118,26 @@ export class CallMetrics {
 			return;
 		}
 		const name = target.upstream ?? UNDECLARED;
-		const key = `${conn.listener} ${name} ${protocol} ${cause}`;
+		const agent = this.#agentOf(conn);
+		const key = `${conn.listener} ${name} ${protocol} ${cause} ${agent.join()}`;
 		let pending = this.#outcomes.get(key);
 		if (pending === undefined) {
-			pending = { child: this.#metrics.outcomes.labels(conn.listener, name, protocol, cause), count: 0 };
+			pending = { child: this.#metrics.outcomes.labels(conn.listener, name, protocol, cause, ...agent), count: 0 };
 			this.#outcomes.set(key, pending);
 		}
 		pending.count++;
 		const duration = this.#metrics.duration.labels(conn.listener, protocol);
 		duration.observe(durationMs / 1000);
-		this.#lastEnd = { listener: conn.listener, target, protocol, cause, pending, duration };
+		const { identity, listener } = conn;
+		this.#lastEnd = { identity, listener, target, protocol, cause, pending, duration };
+	}
+
+	/** The value of the label `agent`, where there is one: the first so many agents have their own. */
+	#agentOf({ identity }: Conn): readonly string[] {
+		const { agents } = this.#metrics;
+		if (agents === 0) return NO_LABEL;
+		const { id } = identity.agent;
+		if (this.#agents.size < agents) this.#agents.add(id);
+		return [this.#agents.has(id) ? id : 'other'];
 	}
 }

@@ -8,7 +8,7 @@ import { collectNodeMetrics } from './node-metrics.ts';
 
 /**
  * Every metric that Sallyport exports. docs/metrics.md is made from here.
- * Labels have bounded values: undeclared targets share one, agents have no label.
+ * Labels have bounded values: undeclared targets share one, agents have no label unless that is asked for.
  */
 
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -35,21 +35,23 @@ export const UNDECLARED = 'undeclared';
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /** Made once, by app.ts; nothing registers itself globally. */
-export function createMetrics(version: string) {
+/** `agents`: how many of them have a label of their own. */
+export function createMetrics(version: string, agents = 0) {
 	const registry = new Registry();
 	const registers = [registry];
+	const who = agents > 0 ? ['agent'] : [];
 	collectNodeMetrics(registry);
 	const metrics = {
 		calls: new Counter({
 			name: 'sallyport_calls_total',
 			help: 'Calls that were decided, by verdict and cause.',
-			labelNames: ['listener', 'target', 'protocol', 'phase', 'verdict', 'cause'],
+			labelNames: ['listener', 'target', 'protocol', 'phase', 'verdict', 'cause', ...who],
 			registers,
 		}),
 		outcomes: new Counter({
 			name: 'sallyport_outcomes_total',
 			help: 'Permitted calls that ended, by cause.',
-			labelNames: ['listener', 'target', 'protocol', 'cause'],
+			labelNames: ['listener', 'target', 'protocol', 'cause', ...who],
 			registers,
 		}),
 		duration: new Histogram({
@@ -173,5 +175,5 @@ export function createMetrics(version: string) {
 	for (const histogram of [metrics.duration, metrics.evaluation, metrics.revocationEffect])
 		registry.registerMetric(histogram as unknown as Metric<string>);
 	metrics.buildInfo.set({ version, node: process.version }, 1);
-	return { ...metrics, registry };
+	return { ...metrics, registry, agents };
 }
