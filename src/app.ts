@@ -29,7 +29,7 @@ import type { RefusedConnection } from './model/record.ts';
 import { VERSION } from './model/version.ts';
 import { Admission } from './policy/admit.ts';
 import { InputBuilder } from './policy/input.ts';
-import { printProblem } from './policy/problem.ts';
+import { countDownloads, policyEvents } from './policy/report.ts';
 import { openPolicy } from './policy/source.ts';
 import { Calls } from './proxy/call.ts';
 import { CallMetrics } from './proxy/call-metrics.ts';
@@ -127,33 +127,6 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const state = openSqliteState(config.state.sqlite);
 	const revocations = await openRevocations(config.identity.revocations, { state, clock, recorder, metrics, log });
 
-	let policyInForce = (): boolean => false;
-	const policy = await openPolicy(config.policy, {
-		environment,
-		clock,
-		events: {
-			activated: (set, _status, took) => {
-				reloaded('policy', true);
-				metrics.policyInfo.reset();
-				for (const { name, revision } of set.bundles) metrics.policyInfo.set({ bundle: name, revision }, 1);
-				log.info({ bundles: set.bundles, took }, 'policy is in force');
-				control('policy', 'sallyport', { bundles: set.bundles });
-			},
-			confirmed: () => reloaded('policy', true),
-			failed: problems => {
-				reloaded('policy', false);
-				log.error(
-					{ problems: problems.map(printProblem) },
-					policyInForce()
-						? 'the new policy was not taken; the one before stays in force'
-						: 'there is no policy: every call is refused',
-				);
-			},
-		},
-	});
-	policyInForce = () => policy.current() !== undefined;
-	metrics.observe.set(observesAnything(config) ? 1 : 0);
-
 	const keeper = new CredentialKeeper({
 		clock,
 		environment,
@@ -161,6 +134,16 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		report: news => logCredential(log, news),
 	});
 	keeper.renewIdentity(identity.current()?.spiffeId.id);
+
+	const policy = await openPolicy(config.policy, {
+		environment,
+		clock,
+		access: { bearer: secret => keeper.bearer(secret), client: () => identity.clientTlsOptions() },
+		events: policyEvents({ log, metrics, control, reloaded }),
+	});
+	countDownloads(metrics, () => policy.status().downloads);
+	metrics.observe.set(observesAnything(config) ? 1 : 0);
+
 	let credentials = await keeper.open(config);
 	onScrape(metrics.credentialValid, () => {
 		const all = credentials.status();

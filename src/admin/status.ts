@@ -8,6 +8,7 @@ import { VERSION } from '../model/version.ts';
 import type { PolicyStatus } from '../policy/source.ts';
 import type { ReloadProblem } from './api.ts';
 import { credentialsOf, type ShownCredential } from './credential-status.ts';
+import { downloadOf, type ShownDownload } from './download-status.ts';
 import type { NotReady } from './health.ts';
 import { identityOf, type ShownIdentity } from './identity-status.ts';
 import { revocationsOf, type ShownRevocations } from './revocations-status.ts';
@@ -70,6 +71,8 @@ export interface Status {
 			readonly activated: string;
 			readonly memory: number;
 		}[];
+		/** Of bundles that come from servers, in force or not. */
+		readonly downloads?: readonly ShownDownload[];
 		readonly last_success?: string;
 		readonly last_attempt?: string;
 		readonly problems?: readonly ReloadProblem[];
@@ -144,6 +147,7 @@ export function statusOf({
 				activated: time(activated),
 				memory,
 			})),
+			...(policy.downloads.length === 0 ? {} : { downloads: policy.downloads.map(downloadOf) }),
 			...(policy.lastSuccess === undefined ? {} : { last_success: time(policy.lastSuccess) }),
 			...(policy.lastAttempt === undefined ? {} : { last_attempt: time(policy.lastAttempt) }),
 			...(policy.problems === undefined ? {} : { problems: policy.problems }),

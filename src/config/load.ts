@@ -6,6 +6,7 @@ import { check } from './check.ts';
 import { type Secret, secretProblem, secretText, useAt } from './credential.ts';
 import { freeze, type Loaded, type Problem } from './loaded.ts';
 import { decimalModes } from './octal.ts';
+import type { PolicyBundleConfig } from './policy-bundle.ts';
 import { type Config, schema } from './schema.ts';
 import { warn } from './warnings.ts';
 import type { WayConfig } from './ways.ts';
@@ -90,7 +91,8 @@ export function parseConfig(
 	for (const { path, message } of decimalModes(document)) found.push(problem(path, message));
 	if (found.length > 0) return { file, problems: found };
 	const raw: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
-	const unread = (path: Path): boolean => withoutCredentials && path[0] === 'upstreams' && path[2] === 'credentials';
+	const unread = (path: Path): boolean =>
+		withoutCredentials && ((path[0] === 'upstreams' && path[2] === 'credentials') || useAt(path) !== undefined);
 	const resolved = resolveStrings(raw, [], {
 		directory,
 		env,
@@ -236,6 +238,7 @@ function absolutePaths(config: Config, directory: string): Config {
 							...bundle,
 							...(bundle.path === undefined ? {} : { path: at(bundle.path) }),
 							...(bundle.files === undefined ? {} : { files: bundle.files.map(at) }),
+							...bundleAt(bundle, at),
 						})),
 					}),
 		},
@@ -286,12 +289,7 @@ type Credentials = NonNullable<Config['upstreams'][string]['credentials']>;
 
 /** A program that is named by a path, and not by its name alone, stands relative to the configuration too. */
 function credentialsAt(entries: Credentials, at: (path: string) => string): Credentials {
-	const secretAt = (secret: Secret): Secret => {
-		if (typeof secret === 'string') return secret;
-		if ('file' in secret) return { file: at(secret.file) };
-		const [program = '', ...rest] = secret.command;
-		return program.includes('/') ? { ...secret, command: [at(program), ...rest] } : secret;
-	};
+	const secretAt = (secret: Secret): Secret => placed(secret, at);
 	return entries.map(({ username, password, header, bearer, basic, ...entry }) => ({
 		...entry,
 		...(username === undefined ? {} : { username: secretAt(username) }),
@@ -303,6 +301,38 @@ function credentialsAt(entries: Credentials, at: (path: string) => string): Cred
 			: { basic: { username: secretAt(basic.username), password: secretAt(basic.password) } }),
 	}));
 }
+
+function placed(secret: Secret, at: (path: string) => string): Secret {
+	if (typeof secret === 'string') return secret;
+	if ('file' in secret) return { file: at(secret.file) };
+	const [program = '', ...rest] = secret.command;
+	return program.includes('/') ? { ...secret, command: [at(program), ...rest] } : secret;
+}
+
+/** What a bundle from a server names. */
+function bundleAt({ roots, bearer, verify }: PolicyBundleConfig, at: (path: string) => string) {
+	const { key, keys } = verify ?? {};
+	return {
+		...(roots === undefined ? {} : { roots: at(roots) }),
+		...(bearer === undefined ? {} : { bearer: placed(bearer, at) }),
+		...(verify === undefined
+			? {}
+			: {
+					verify: {
+						...verify,
+						...(key === undefined ? {} : { key: at(key) }),
+						...(keys === undefined
+							? {}
+							: {
+									keys: Object.fromEntries(
+										Object.entries(keys).map(([id, named]) => [id, { ...named, key: at(named.key) }]),
+									),
+								}),
+					},
+				}),
+	};
+}
+
 const wayAt = (way: WayConfig, at: (path: string) => string): WayConfig =>
 	way !== 'mtls' && 'token' in way ? { token: { ...way.token, directory: at(way.token.directory) } } : way;
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { RECORD_TYPES } from '../model/record.ts';
 import { credential } from './credential.ts';
+import { bundle } from './policy-bundle.ts';
 import {
 	agentPattern,
 	duration,
@@ -99,16 +100,6 @@ const identity = z.strictObject({
 		.optional()
 		.describe('The list of revocations that a fleet follows, beside those of `sallyport revoke`.'),
 	clock_skew: duration.default(0).describe('How far certificates may be from their validity and still be taken.'),
-});
-
-const bundle = z.strictObject({
-	name: z
-		.string()
-		.regex(/^[a-z0-9][a-z0-9_-]*$/)
-		.describe('Name of the bundle in records, metrics and `status`.'),
-	path: path.optional().describe('A compiled bundle (.tar.gz), or a folder of Rego and data.'),
-	files: z.array(path).min(1).optional().describe('Folders and files of Rego and data, compiled by `opa`.'),
-	agents: agents.optional().describe('For which agents it speaks; all when absent.'),
 });
 
 const policy = z.strictObject({
