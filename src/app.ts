@@ -29,8 +29,7 @@ import type { RefusedConnection } from './model/record.ts';
 import { VERSION } from './model/version.ts';
 import { Admission } from './policy/admit.ts';
 import { InputBuilder } from './policy/input.ts';
-import { countDownloads, policyEvents } from './policy/report.ts';
-import { openPolicy } from './policy/source.ts';
+import { openReportedPolicy } from './policy/report.ts';
 import { Calls } from './proxy/call.ts';
 import { CallMetrics } from './proxy/call-metrics.ts';
 import { SidecarProxy } from './proxy/proxy.ts';
@@ -96,10 +95,11 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	reloaded('identity', true);
 
 	const written = countRecords(metrics);
+	const instance = `${hostname()}/${config.identity.trust_domain}`;
 	const audit = await openAudit(config.audit, {
 		labels: config.labels,
 		// Known before there is an SVID, and the same after: which id was in force when is said by `control` records.
-		instance: `${hostname()}/${config.identity.trust_domain}`,
+		instance,
 		clock,
 		signer: signerOf(() => identity.current()),
 		metrics: {
@@ -135,13 +135,17 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	});
 	keeper.renewIdentity(identity.current()?.spiffeId.id);
 
-	const policy = await openPolicy(config.policy, {
+	const { policy, reports } = await openReportedPolicy(config.policy, {
 		environment,
 		clock,
 		access: { bearer: secret => keeper.bearer(secret), client: () => identity.clientTlsOptions() },
-		events: policyEvents({ log, metrics, control, reloaded }),
+		log,
+		metrics,
+		control,
+		reloaded,
+		labels: config.labels,
+		instance,
 	});
-	countDownloads(metrics, () => policy.status().downloads);
 	metrics.observe.set(observesAnything(config) ? 1 : 0);
 
 	let credentials = await keeper.open(config);
@@ -231,6 +235,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			draining,
 			identity: identity.status(),
 			policy: policy.status(),
+			reports: reports?.status(),
 			mode: config.policy.mode,
 			listeners: proxy.listeners(),
 			retired: proxy.retired,
@@ -370,6 +375,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		clearInterval(pruning);
 		tokens.close();
 		policy.close();
+		reports?.close();
 		keeper.close();
 		revocations.close();
 		state.close();

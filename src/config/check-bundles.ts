@@ -1,6 +1,6 @@
 import { checkSecret } from './check-credentials.ts';
 import { endpointProblem } from './endpoint.ts';
-import type { PolicyBundleConfig } from './policy-bundle.ts';
+import type { PolicyBundleConfig, StatusReportsConfig } from './policy-bundle.ts';
 
 type Fail = (path: readonly (string | number)[], message: string) => void;
 
@@ -30,4 +30,13 @@ export function checkBundle(bundle: PolicyBundleConfig, fail: Fail): void {
 	if ((verify.key === undefined) === (verify.keys === undefined)) fail(['verify'], 'expected either `key` or `keys`');
 	if (verify.algorithm !== undefined && verify.key === undefined) fail(['verify', 'algorithm'], 'stands beside `key`');
 	if (verify.keys !== undefined && Object.keys(verify.keys).length === 0) fail(['verify', 'keys'], 'names no key');
+}
+
+/** The same for `policy.status`. */
+export function checkStatusReports({ url, bearer, timeout, interval }: StatusReportsConfig, fail: Fail): void {
+	const problem = endpointProblem(url);
+	if (problem !== undefined) fail(['url'], problem);
+	if (bearer !== undefined) checkSecret(bearer, 'bearer', ['bearer'], fail);
+	if (timeout !== undefined && timeout < 100) fail(['timeout'], 'expected 100ms or more');
+	if (interval !== undefined && interval < 1000) fail(['interval'], 'expected 1s or more');
 }

@@ -1,7 +1,7 @@
 import { parseEndpointSocket } from '../formats/endpoint-socket.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import { patternProblem } from '../formats/spiffe-pattern.ts';
-import { checkBundle } from './check-bundles.ts';
+import { checkBundle, checkStatusReports } from './check-bundles.ts';
 import { checkCredentials } from './check-credentials.ts';
 import { checkWays } from './check-ways.ts';
 import { endpointProblem } from './endpoint.ts';
@@ -93,6 +93,8 @@ function checkPolicy({ policy }: Config, fail: Fail): void {
 	if ((policy.files === undefined) === (policy.bundles === undefined))
 		fail(['policy'], 'expected either `files` or `bundles`');
 	const names = new Set<string>();
+	if (policy.status !== undefined)
+		checkStatusReports(policy.status, (more, message) => fail(['policy', 'status', ...more], message));
 	policy.bundles?.forEach((bundle, index) => {
 		checkBundle(bundle, (more, message) => fail(['policy', 'bundles', index, ...more], message));
 		if (names.has(bundle.name)) fail(['policy', 'bundles', index, 'name'], `two bundles are named ${bundle.name}`);

@@ -229,6 +229,9 @@ function absolutePaths(config: Config, directory: string): Config {
 		policy: {
 			...config.policy,
 			keep: at(config.policy.keep),
+			...(config.policy.status === undefined
+				? {}
+				: { status: { ...config.policy.status, ...serverAt(config.policy.status, at) } }),
 			...(config.policy.opa === undefined ? {} : { opa: at(config.policy.opa) }),
 			...(config.policy.files === undefined ? {} : { files: config.policy.files.map(at) }),
 			...(config.policy.bundles === undefined
@@ -309,12 +312,19 @@ function placed(secret: Secret, at: (path: string) => string): Secret {
 	return program.includes('/') ? { ...secret, command: [at(program), ...rest] } : secret;
 }
 
-/** What a bundle from a server names. */
-function bundleAt({ roots, bearer, verify }: PolicyBundleConfig, at: (path: string) => string) {
+const serverAt = (
+	{ roots, bearer }: { readonly roots?: string | undefined; readonly bearer?: Secret | undefined },
+	at: (path: string) => string,
+) => ({
+	...(roots === undefined ? {} : { roots: at(roots) }),
+	...(bearer === undefined ? {} : { bearer: placed(bearer, at) }),
+});
+
+/** What a bundle names beside its sources. */
+function bundleAt({ verify, ...server }: PolicyBundleConfig, at: (path: string) => string) {
 	const { key, keys } = verify ?? {};
 	return {
-		...(roots === undefined ? {} : { roots: at(roots) }),
-		...(bearer === undefined ? {} : { bearer: placed(bearer, at) }),
+		...serverAt(server, at),
 		...(verify === undefined
 			? {}
 			: {

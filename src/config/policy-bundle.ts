@@ -66,6 +66,14 @@ export const bundle = z.strictObject({
 	agents: z.array(agentPattern).min(1).optional().describe('For which agents it speaks; all when absent.'),
 });
 
+/** `policy.status`: where the status of the bundles is reported. */
+export const statusReports = z.strictObject({
+	url: url.describe("Where reports are sent by POST, in the form of OPA's status API."),
+	...server,
+	interval: duration.optional().describe('How often at least, beside every change; 5m when absent.'),
+});
+
 export type PolicyBundleConfig = z.output<typeof bundle>;
 export type BundlePoll = z.output<typeof poll>;
 export type BundleVerify = z.output<typeof verify>;
+export type StatusReportsConfig = z.output<typeof statusReports>;

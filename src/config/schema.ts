@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { RECORD_TYPES } from '../model/record.ts';
 import { credential } from './credential.ts';
-import { bundle } from './policy-bundle.ts';
+import { bundle, statusReports } from './policy-bundle.ts';
 import {
 	agentPattern,
 	duration,
@@ -111,6 +111,7 @@ const policy = z.strictObject({
 		.describe('`observe` turns a completed deny into an allow that is recorded as such.'),
 	opa: path.optional().describe('The `opa` executable; otherwise SALLYPORT_OPA, PATH, then the cached copy.'),
 	keep: path.default('var/policy').describe('Folder in which every activated bundle is kept while a record names it.'),
+	status: statusReports.optional().describe('Where the status of the bundles is reported; nowhere when absent.'),
 	memory: size.default(64 * 1024 * 1024).describe('Greatest WebAssembly memory of one bundle.'),
 });
 

@@ -125,6 +125,11 @@ export function createMetrics(version: string) {
 			labelNames: ['bundle'],
 			registers,
 		}),
+		statusReported: new Gauge({
+			name: 'sallyport_policy_status_last_success_timestamp_seconds',
+			help: 'When the status of the policy bundles was last reported to policy.status; 0 if never.',
+			registers,
+		}),
 		observe: new Gauge({
 			name: 'sallyport_observe',
 			help: '1 while policy.mode, or the mode of any upstream, is observe.',
