@@ -29,7 +29,7 @@ import type { RefusedConnection } from './model/record.ts';
 import { VERSION } from './model/version.ts';
 import { Admission } from './policy/admit.ts';
 import { InputBuilder } from './policy/input.ts';
-import { openPolicy } from './policy/source.ts';
+import { openReportedPolicy } from './policy/report.ts';
 import { Calls } from './proxy/call.ts';
 import { CallMetrics } from './proxy/call-metrics.ts';
 import { SidecarProxy } from './proxy/proxy.ts';
@@ -95,10 +95,11 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	reloaded('identity', true);
 
 	const written = countRecords(metrics);
+	const instance = `${hostname()}/${config.identity.trust_domain}`;
 	const audit = await openAudit(config.audit, {
 		labels: config.labels,
 		// Known before there is an SVID, and the same after: which id was in force when is said by `control` records.
-		instance: `${hostname()}/${config.identity.trust_domain}`,
+		instance,
 		clock,
 		signer: signerOf(() => identity.current()),
 		metrics: {
@@ -126,33 +127,6 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const state = openSqliteState(config.state.sqlite);
 	const revocations = await openRevocations(config.identity.revocations, { state, clock, recorder, metrics, log });
 
-	let policyInForce = (): boolean => false;
-	const policy = await openPolicy(config.policy, {
-		environment,
-		clock,
-		events: {
-			activated: (set, _status, took) => {
-				reloaded('policy', true);
-				metrics.policyInfo.reset();
-				for (const { name, revision } of set.bundles) metrics.policyInfo.set({ bundle: name, revision }, 1);
-				log.info({ bundles: set.bundles, took }, 'policy is in force');
-				control('policy', 'sallyport', { bundles: set.bundles });
-			},
-			confirmed: () => reloaded('policy', true),
-			failed: problems => {
-				reloaded('policy', false);
-				log.error(
-					{ problems },
-					policyInForce()
-						? 'the new policy was not taken; the one before stays in force'
-						: 'there is no policy: every call is refused',
-				);
-			},
-		},
-	});
-	policyInForce = () => policy.current() !== undefined;
-	metrics.observe.set(observesAnything(config) ? 1 : 0);
-
 	const keeper = new CredentialKeeper({
 		clock,
 		environment,
@@ -160,6 +134,20 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		report: news => logCredential(log, news),
 	});
 	keeper.renewIdentity(identity.current()?.spiffeId.id);
+
+	const { policy, reports } = await openReportedPolicy(config.policy, {
+		environment,
+		clock,
+		access: { bearer: secret => keeper.bearer(secret), client: () => identity.clientTlsOptions() },
+		log,
+		metrics,
+		control,
+		reloaded,
+		labels: config.labels,
+		instance,
+	});
+	metrics.observe.set(observesAnything(config) ? 1 : 0);
+
 	let credentials = await keeper.open(config);
 	onScrape(metrics.credentialValid, () => {
 		const all = credentials.status();
@@ -247,6 +235,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			draining,
 			identity: identity.status(),
 			policy: policy.status(),
+			reports: reports?.status(),
 			mode: config.policy.mode,
 			listeners: proxy.listeners(),
 			retired: proxy.retired,
@@ -387,6 +376,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		clearInterval(pruning);
 		tokens.close();
 		policy.close();
+		reports?.close();
 		keeper.close();
 		revocations.close();
 		state.close();

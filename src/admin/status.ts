@@ -5,9 +5,11 @@ import type { CredentialStatus } from '../identity/credentials/set.ts';
 import type { RevocationsStatus } from '../identity/revocation/revocations.ts';
 import type { IdentityStatus } from '../identity/status.ts';
 import { VERSION } from '../model/version.ts';
+import type { ReportsStatus } from '../policy/remote/status-reports.ts';
 import type { PolicyStatus } from '../policy/source.ts';
 import type { ReloadProblem } from './api.ts';
 import { credentialsOf, type ShownCredential } from './credential-status.ts';
+import { downloadOf, type ShownDownload } from './download-status.ts';
 import type { NotReady } from './health.ts';
 import { identityOf, type ShownIdentity } from './identity-status.ts';
 import { revocationsOf, type ShownRevocations } from './revocations-status.ts';
@@ -24,6 +26,8 @@ export interface StatusParts {
 	readonly identity: IdentityStatus;
 	readonly credentials: readonly CredentialStatus[];
 	readonly policy: PolicyStatus;
+	/** Undefined when the status of the bundles is reported nowhere. */
+	readonly reports: ReportsStatus | undefined;
 	/** `policy.mode` as it is in force. */
 	readonly mode: PolicyConfig['mode'];
 	readonly listeners: readonly { readonly name: string; readonly address: string; readonly connections: number }[];
@@ -70,6 +74,10 @@ export interface Status {
 			readonly activated: string;
 			readonly memory: number;
 		}[];
+		/** Of bundles that come from servers, in force or not. */
+		readonly downloads?: readonly ShownDownload[];
+		/** Of `policy.status`. */
+		readonly reports?: { readonly url: string; readonly last_success?: string; readonly problem?: string };
 		readonly last_success?: string;
 		readonly last_attempt?: string;
 		readonly problems?: readonly ReloadProblem[];
@@ -107,6 +115,7 @@ export function statusOf({
 	identity,
 	credentials,
 	policy,
+	reports,
 	mode,
 	listeners,
 	retired,
@@ -144,6 +153,16 @@ export function statusOf({
 				activated: time(activated),
 				memory,
 			})),
+			...(policy.downloads.length === 0 ? {} : { downloads: policy.downloads.map(downloadOf) }),
+			...(reports === undefined
+				? {}
+				: {
+						reports: {
+							url: reports.url,
+							...(reports.lastSuccess === undefined ? {} : { last_success: time(reports.lastSuccess) }),
+							...(reports.problem === undefined ? {} : { problem: reports.problem }),
+						},
+					}),
 			...(policy.lastSuccess === undefined ? {} : { last_success: time(policy.lastSuccess) }),
 			...(policy.lastAttempt === undefined ? {} : { last_attempt: time(policy.lastAttempt) }),
 			...(policy.problems === undefined ? {} : { problems: policy.problems }),

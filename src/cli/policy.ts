@@ -10,6 +10,7 @@ import { INPUT_SCHEMA } from '../policy/input-check.ts';
 import { isArchive, readAny } from '../policy/locate.ts';
 import { findOpa, type Opa } from '../policy/opa.ts';
 import { agentPolicy, type LoadedBundle, loadBundle } from '../policy/set.ts';
+import { signBundle } from '../policy/sign.ts';
 import { testPolicy } from '../policy/tester.ts';
 import { recordedDecision } from './policy-decision.ts';
 import { checkedText, printFailures, testedText, verdictText } from './policy-text.ts';
@@ -54,6 +55,9 @@ export function policyCommand(terminal: Terminal = processTerminal()): Command {
 		.description('compile a policy bundle')
 		.option('-o, --output <file>', 'where to write it', 'bundle.tar.gz')
 		.option('--revision <text>', 'revision in place of the SHA-256 of sources and data', parseRevision)
+		.option('--signing-key <file>', 'PEM private key, RSA or EC, that signs the bundle')
+		.option('--key-id <id>', 'by which `verify.keys` finds the public key')
+		.option('--scope <text>', 'what `verify.scope` must say')
 		.addHelpText(
 			'after',
 			example(
@@ -61,7 +65,7 @@ export function policyCommand(terminal: Terminal = processTerminal()): Command {
 				'sallyport policy build policies --revision "$(git describe)"',
 			),
 		)
-		.action((paths: readonly string[], options: Options & { readonly output: string; readonly revision?: string }) =>
+		.action((paths: readonly string[], options: BuildOptions) =>
 			run(terminal, options, () => buildCommand(terminal, paths, options)),
 		);
 
@@ -163,25 +167,44 @@ async function testCommand(terminal: Terminal, paths: readonly string[], options
 	return tested.passed ? DONE : FAILURE;
 }
 
-async function buildCommand(
-	terminal: Terminal,
-	paths: readonly string[],
-	options: Options & { readonly output: string; readonly revision?: string },
-): Promise<number> {
+interface BuildOptions extends Options {
+	readonly output: string;
+	readonly revision?: string;
+	readonly signingKey?: string;
+	readonly keyId?: string;
+	readonly scope?: string;
+}
+
+async function readKey(file: string): Promise<string> {
+	try {
+		return await readFile(file, 'utf8');
+	} catch {
+		throw mistake(`${file} cannot be read`);
+	}
+}
+
+async function buildCommand(terminal: Terminal, paths: readonly string[], options: BuildOptions): Promise<number> {
 	await sourcesOnly(paths);
+	const { signingKey, keyId: id, scope } = options;
+	if (signingKey === undefined && (id ?? scope) !== undefined)
+		throw mistake('--key-id and --scope are of a signature: --signing-key is missing');
+	const key = signingKey === undefined ? undefined : await readKey(signingKey);
 	const bundle = await compile(await opaOf(options), paths, options.revision);
 	// What would be refused when it is loaded is not worth writing.
 	await loadBundle('default', bundle, paths.join(', '), limits(options));
-	await writeFile(options.output, bundle.archive);
+	const archive =
+		key === undefined
+			? bundle.archive
+			: await signBundle(bundle.archive, { key, id, scope }).catch((error: Error) => {
+					throw mistake(`${signingKey}: ${error.message}`);
+				});
+	await writeFile(options.output, archive);
 	const phases = [...bundle.packages.keys()];
 	if (options.json === true)
 		terminal.out(
-			jsonLine({ ok: true, file: options.output, bytes: bundle.archive.length, revision: bundle.revision, phases }),
+			jsonLine({ ok: true, file: options.output, bytes: archive.length, revision: bundle.revision, phases }),
 		);
-	else
-		terminal.out(
-			`${options.output}  ${bundle.archive.length} bytes  ${phases.join(', ')}\nrevision ${bundle.revision}\n`,
-		);
+	else terminal.out(`${options.output}  ${archive.length} bytes  ${phases.join(', ')}\nrevision ${bundle.revision}\n`);
 	return DONE;
 }
 

@@ -94,6 +94,12 @@ function shown(status: Status, terminal: Terminal, now: number): string {
 			'          ',
 		),
 	);
+	for (const { name, url, from_disk: kept, problem } of policy.downloads ?? []) {
+		if (kept === true) lines.push(warn(paint, `${name}: kept from before the start; ${url} has not confirmed it`));
+		if (problem !== undefined) lines.push(warn(paint, `${name}: ${problem}`));
+	}
+	if (policy.reports?.problem !== undefined)
+		lines.push(warn(paint, `not reported to ${policy.reports.url}: ${policy.reports.problem}`));
 	for (const problem of policy.problems ?? []) lines.push(warn(paint, reloadProblemText(problem)));
 
 	lines.push(table([['config  ', config.file]]));

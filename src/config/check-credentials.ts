@@ -1,5 +1,5 @@
 import { alikeName, isFieldName, NOT_FORWARDED } from '../formats/field-name.ts';
-import { type CredentialConfig, secretProblem, secretsOf, useAt } from './credential.ts';
+import { type CredentialConfig, type Secret, type SecretUse, secretProblem, secretsOf, useAt } from './credential.ts';
 import type { Config, UpstreamConfig } from './schema.ts';
 
 type Path = readonly (string | number)[];
@@ -29,16 +29,21 @@ export function checkCredentials({ upstreams, identity }: Config, fail: Fail): v
 				const path = at(...place);
 				const use = useAt(path);
 				if (use === undefined) continue;
-				if (typeof secret === 'string') {
-					const problem = secretProblem(use, secret);
-					if (problem !== undefined) fail(path, problem);
-				} else if ('command' in secret) {
-					if (secret.command[0] === '') fail([...path, 'command', 0], 'is empty: expected a program');
-					if (secret.ttl < 1000) fail([...path, 'ttl'], 'expected 1s or more');
-					if (secret.timeout === 0) fail([...path, 'timeout'], 'expected more than 0');
-				}
+				checkSecret(secret, use, path, fail);
 			}
 		});
+	}
+}
+
+/** What its grammar does not show. */
+export function checkSecret(secret: Secret, use: SecretUse, path: Path, fail: Fail): void {
+	if (typeof secret === 'string') {
+		const problem = secretProblem(use, secret);
+		if (problem !== undefined) fail(path, problem);
+	} else if ('command' in secret) {
+		if (secret.command[0] === '') fail([...path, 'command', 0], 'is empty: expected a program');
+		if (secret.ttl < 1000) fail([...path, 'ttl'], 'expected 1s or more');
+		if (secret.timeout === 0) fail([...path, 'timeout'], 'expected more than 0');
 	}
 }
 

@@ -1,8 +1,10 @@
 import { parseEndpointSocket } from '../formats/endpoint-socket.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import { patternProblem } from '../formats/spiffe-pattern.ts';
+import { checkBundle, checkStatusReports } from './check-bundles.ts';
 import { checkCredentials } from './check-credentials.ts';
 import { checkWays } from './check-ways.ts';
+import { endpointProblem } from './endpoint.ts';
 import type { Config } from './schema.ts';
 
 type Fail = (path: readonly (string | number)[], message: string) => void;
@@ -87,22 +89,14 @@ function checkRevocations(revocations: Config['identity']['revocations'], fail: 
 	if (maxAge !== undefined && maxAge === 0) fail(at('max_age'), 'expected more than 0: every list is older');
 }
 
-/** SPIFFE_Federation.md §5.2.1.1. */
-function endpointProblem(text: string): string | undefined {
-	if (!URL.canParse(text)) return 'is no URL';
-	const { protocol, username, password, hash } = new URL(text);
-	if (protocol !== 'https:') return 'expected a URL that begins with https://';
-	if (username !== '' || password !== '') return 'holds a user name or a password, which an endpoint does not take';
-	return hash === '' ? undefined : 'has a fragment, which no server sees';
-}
-
 function checkPolicy({ policy }: Config, fail: Fail): void {
 	if ((policy.files === undefined) === (policy.bundles === undefined))
 		fail(['policy'], 'expected either `files` or `bundles`');
 	const names = new Set<string>();
+	if (policy.status !== undefined)
+		checkStatusReports(policy.status, (more, message) => fail(['policy', 'status', ...more], message));
 	policy.bundles?.forEach((bundle, index) => {
-		if ((bundle.path === undefined) === (bundle.files === undefined))
-			fail(['policy', 'bundles', index], 'expected either `path` or `files`');
+		checkBundle(bundle, (more, message) => fail(['policy', 'bundles', index, ...more], message));
 		if (names.has(bundle.name)) fail(['policy', 'bundles', index, 'name'], `two bundles are named ${bundle.name}`);
 		names.add(bundle.name);
 	});

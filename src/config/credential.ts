@@ -18,7 +18,7 @@ const command = z.strictObject({
 const file = z.strictObject({ file: z.string().min(1).describe('File that holds it; watched.') });
 
 /** A string that must not be shown, or where it comes from. What came from the environment is a string by now. */
-const secret = z
+export const secret = z
 	.union(
 		[z.string().min(1), file, command],
 		'expected a string, { env: NAME }, { file: path } or { command: [program] }',
@@ -109,9 +109,13 @@ const USES: ReadonlyMap<string, SecretUse> = new Map([
 	['basic.password', 'basic_password'],
 ]);
 
-/** What a string at this place of the configuration is used as; undefined where it is no secret of an upstream's. */
+/** What a string at this place of the configuration is used as; undefined where it is no secret. */
 export const useAt = (path: readonly (string | number)[]): SecretUse | undefined =>
-	path[0] === 'upstreams' && path[2] === 'credentials' ? USES.get(path.slice(4).join('.')) : undefined;
+	path[0] === 'upstreams' && path[2] === 'credentials'
+		? USES.get(path.slice(4).join('.'))
+		: path[0] === 'policy' && path.at(-1) === 'bearer'
+			? 'bearer'
+			: undefined;
 
 /** The secrets of an entry, each with its place in it. */
 export function secretsOf(

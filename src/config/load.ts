@@ -6,6 +6,7 @@ import { type Secret, secretProblem, secretText, useAt } from './credential.ts';
 import { issueProblems } from './issue.ts';
 import { freeze, type Loaded, type Problem } from './loaded.ts';
 import { decimalModes } from './octal.ts';
+import type { PolicyBundleConfig } from './policy-bundle.ts';
 import { type Config, schema } from './schema.ts';
 import { warn } from './warnings.ts';
 import type { WayConfig } from './ways.ts';
@@ -92,7 +93,8 @@ export function parseConfig(
 	for (const { path, message } of decimalModes(document)) found.push(problem(path, message));
 	if (found.length > 0) return { file, problems: found };
 	const raw: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
-	const unread = (path: Path): boolean => withoutCredentials && path[0] === 'upstreams' && path[2] === 'credentials';
+	const unread = (path: Path): boolean =>
+		withoutCredentials && ((path[0] === 'upstreams' && path[2] === 'credentials') || useAt(path) !== undefined);
 	const resolved = resolveStrings(raw, [], {
 		directory,
 		env,
@@ -186,6 +188,9 @@ function absolutePaths(config: Config, directory: string): Config {
 		policy: {
 			...config.policy,
 			keep: at(config.policy.keep),
+			...(config.policy.status === undefined
+				? {}
+				: { status: { ...config.policy.status, ...serverAt(config.policy.status, at) } }),
 			...(config.policy.opa === undefined ? {} : { opa: at(config.policy.opa) }),
 			...(config.policy.files === undefined ? {} : { files: config.policy.files.map(at) }),
 			...(config.policy.bundles === undefined
@@ -195,6 +200,7 @@ function absolutePaths(config: Config, directory: string): Config {
 							...bundle,
 							...(bundle.path === undefined ? {} : { path: at(bundle.path) }),
 							...(bundle.files === undefined ? {} : { files: bundle.files.map(at) }),
+							...bundleAt(bundle, at),
 						})),
 					}),
 		},
@@ -245,12 +251,7 @@ type Credentials = NonNullable<Config['upstreams'][string]['credentials']>;
 
 /** A program that is named by a path, and not by its name alone, stands relative to the configuration too. */
 function credentialsAt(entries: Credentials, at: (path: string) => string): Credentials {
-	const secretAt = (secret: Secret): Secret => {
-		if (typeof secret === 'string') return secret;
-		if ('file' in secret) return { file: at(secret.file) };
-		const [program = '', ...rest] = secret.command;
-		return program.includes('/') ? { ...secret, command: [at(program), ...rest] } : secret;
-	};
+	const secretAt = (secret: Secret): Secret => placed(secret, at);
 	return entries.map(({ username, password, header, bearer, basic, ...entry }) => ({
 		...entry,
 		...(username === undefined ? {} : { username: secretAt(username) }),
@@ -262,6 +263,45 @@ function credentialsAt(entries: Credentials, at: (path: string) => string): Cred
 			: { basic: { username: secretAt(basic.username), password: secretAt(basic.password) } }),
 	}));
 }
+
+function placed(secret: Secret, at: (path: string) => string): Secret {
+	if (typeof secret === 'string') return secret;
+	if ('file' in secret) return { file: at(secret.file) };
+	const [program = '', ...rest] = secret.command;
+	return program.includes('/') ? { ...secret, command: [at(program), ...rest] } : secret;
+}
+
+const serverAt = (
+	{ roots, bearer }: { readonly roots?: string | undefined; readonly bearer?: Secret | undefined },
+	at: (path: string) => string,
+) => ({
+	...(roots === undefined ? {} : { roots: at(roots) }),
+	...(bearer === undefined ? {} : { bearer: placed(bearer, at) }),
+});
+
+/** What a bundle names beside its sources. */
+function bundleAt({ verify, ...server }: PolicyBundleConfig, at: (path: string) => string) {
+	const { key, keys } = verify ?? {};
+	return {
+		...serverAt(server, at),
+		...(verify === undefined
+			? {}
+			: {
+					verify: {
+						...verify,
+						...(key === undefined ? {} : { key: at(key) }),
+						...(keys === undefined
+							? {}
+							: {
+									keys: Object.fromEntries(
+										Object.entries(keys).map(([id, named]) => [id, { ...named, key: at(named.key) }]),
+									),
+								}),
+					},
+				}),
+	};
+}
+
 const wayAt = (way: WayConfig, at: (path: string) => string): WayConfig =>
 	way !== 'mtls' && 'token' in way ? { token: { ...way.token, directory: at(way.token.directory) } } : way;
 

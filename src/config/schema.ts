@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { RECORD_TYPES } from '../model/record.ts';
 import { credential } from './credential.ts';
 import { limits } from './limits.ts';
+import { bundle, statusReports } from './policy-bundle.ts';
 import {
 	agentPattern,
 	duration,
@@ -102,16 +103,6 @@ const identity = z.strictObject({
 	clock_skew: duration.default(0).describe('How far certificates may be from their validity and still be taken.'),
 });
 
-const bundle = z.strictObject({
-	name: z
-		.string()
-		.regex(/^[a-z0-9][a-z0-9_-]*$/)
-		.describe('Name of the bundle in records, metrics and `status`.'),
-	path: path.optional().describe('A compiled bundle (.tar.gz), or a folder of Rego and data.'),
-	files: z.array(path).min(1).optional().describe('Folders and files of Rego and data, compiled by `opa`.'),
-	agents: agents.optional().describe('For which agents it speaks; all when absent.'),
-});
-
 const policy = z.strictObject({
 	files: z.array(path).min(1).optional().describe('Shorthand for one bundle named `default`.'),
 	bundles: z.array(bundle).min(1).optional().describe('Several bundles: each that applies to the agent must allow.'),
@@ -121,6 +112,7 @@ const policy = z.strictObject({
 		.describe('`observe` turns a completed deny into an allow that is recorded as such.'),
 	opa: path.optional().describe('The `opa` executable; otherwise SALLYPORT_OPA, PATH, then the cached copy.'),
 	keep: path.default('var/policy').describe('Folder in which every activated bundle is kept while a record names it.'),
+	status: statusReports.optional().describe('Where the status of the bundles is reported; nowhere when absent.'),
 	memory: size.default(64 * 1024 * 1024).describe('Greatest WebAssembly memory of one bundle.'),
 });
 

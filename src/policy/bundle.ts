@@ -47,8 +47,15 @@ interface Manifest {
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** Rejects with PolicyError. `path` is for the error's text. */
-export async function readBundle(archive: Buffer, path: string): Promise<Bundle> {
+/**
+ * Rejects with PolicyError. `path` is for the error's text. `judge` sees the files before anything of them is believed,
+ * and says what is wrong with their signature.
+ */
+export async function readBundle(
+	archive: Buffer,
+	path: string,
+	judge?: (files: ReadonlyMap<string, Buffer>) => string | undefined,
+): Promise<Bundle> {
 	if (archive.length > MAX_PACKED) throw problem(`the bundle is larger than ${MAX_PACKED} bytes`, path);
 	let entries: ReadonlyMap<string, Buffer>;
 	try {
@@ -57,6 +64,10 @@ export async function readBundle(archive: Buffer, path: string): Promise<Bundle>
 	} catch (error) {
 		throw problem(`not a policy bundle: ${error instanceof Error ? error.message : 'unreadable'}`, path);
 	}
+	const unsigned = judge?.(entries);
+	if (unsigned !== undefined) throw problem(unsigned, path);
+	if (entries.has('patch.json'))
+		throw problem('a delta bundle: it changes what another server thinks is here, and is not taken', path);
 	const manifest = readManifest(entries.get('.manifest'), path);
 	const stray = [...entries.keys()].find(name => /(^|\/)data\.(json|ya?ml)$/.test(name) && name !== 'data.json');
 	if (stray !== undefined) throw problem(`data outside /data.json (${stray}): make the bundle by \`opa build\``, path);

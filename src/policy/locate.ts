@@ -1,18 +1,28 @@
 import { readFile, stat } from 'node:fs/promises';
+import type { BundleVerify, PolicyBundleConfig } from '../config/policy-bundle.ts';
 import type { PolicyConfig } from '../config/schema.ts';
 import { type Bundle, readBundle } from './bundle.ts';
 import { compile } from './compile.ts';
 import type { Opa } from './opa.ts';
 import { problem } from './problem.ts';
+import { type BundleFiles, readVerifyKey, type VerifyRules } from './signature.ts';
 import { NOT_THERE } from './sources.ts';
 
 /** Which bundles the configuration names, and reading one, compiled or not. */
 
 export interface BundleConfig {
 	readonly name: string;
+	/** Empty for what comes from a server. */
 	readonly paths: readonly string[];
 	readonly agents: readonly string[] | undefined;
+	readonly verify?: BundleVerify | undefined;
+	readonly remote?: RemoteConfig;
 }
+
+/** What is said of a server, beside the name of the bundle. */
+export type RemoteConfig = Omit<PolicyBundleConfig, 'name' | 'path' | 'files' | 'agents' | 'verify' | 'url'> & {
+	readonly url: string;
+};
 
 /** Throws PolicyError on a configuration that contradicts itself. */
 export function bundleConfigs(config: PolicyConfig): readonly BundleConfig[] {
@@ -22,20 +32,30 @@ export function bundleConfigs(config: PolicyConfig): readonly BundleConfig[] {
 	if (files !== undefined) return [{ name: 'default', paths: files, agents: undefined }];
 	if (bundles === undefined) throw problem('policy names neither `files` nor `bundles`');
 	const names = new Set<string>();
-	return bundles.map(({ name, path, files: roots, agents }) => {
+	return bundles.map(({ name, path, files: roots, agents, verify, url, ...server }) => {
 		if (names.has(name)) throw problem(`policy has two bundles named ${name}`);
 		names.add(name);
-		if ((path === undefined) === (roots === undefined))
-			throw problem(`bundle ${name} needs either \`path\` or \`files\``);
-		return { name, paths: roots ?? (path === undefined ? [] : [path]), agents };
+		if ([path, roots, url].filter(source => source !== undefined).length !== 1)
+			throw problem(`bundle ${name} needs either \`path\`, \`files\` or \`url\``);
+		return {
+			name,
+			paths: roots ?? (path === undefined ? [] : [path]),
+			agents,
+			verify,
+			...(url === undefined ? {} : { remote: { url, ...server } }),
+		};
 	});
 }
 
-/** One compiled bundle, or folders and files that are compiled. Rejects with PolicyError. */
-export async function readAny(paths: readonly string[], opa: () => Promise<Opa>): Promise<Bundle> {
+/** One compiled bundle, or folders and files that are compiled. Rejects with PolicyError. `judge` as of `readBundle`. */
+export async function readAny(
+	paths: readonly string[],
+	opa: () => Promise<Opa>,
+	judge?: (files: BundleFiles) => string | undefined,
+): Promise<Bundle> {
 	const [path] = paths;
 	if (paths.length === 1 && path !== undefined && (await isArchive(path)))
-		return await readBundle(await readArchive(path), path);
+		return await readBundle(await readArchive(path), path, judge);
 	for (const archive of paths)
 		if (await isArchive(archive)) throw problem('one compiled bundle at a time, and no sources beside it', archive);
 	return await compile(await opa(), paths);
@@ -56,4 +76,21 @@ export async function readArchive(path: string): Promise<Buffer> {
 		const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
 		throw problem(code === 'ENOENT' ? NOT_THERE : `cannot be read: ${code}`, path);
 	}
+}
+
+/** The keys that `verify` names, read now: they may have been exchanged. Rejects with PolicyError. */
+export async function verifyRules(verify: BundleVerify | undefined): Promise<VerifyRules | undefined> {
+	if (verify === undefined) return undefined;
+	const { key, algorithm, keys = {}, scope } = verify;
+	const named = Object.entries(keys).map(([id, entry]) => ({ id, ...entry }));
+	const all = key === undefined ? named : [{ id: undefined, key, algorithm }, ...named];
+	const read = all.map(async ({ id, key: file, algorithm }) => {
+		const pem = (await readArchive(file)).toString('utf8');
+		try {
+			return readVerifyKey(pem, algorithm, id);
+		} catch (error) {
+			throw problem(error instanceof Error ? error.message : 'unreadable', file);
+		}
+	});
+	return { keys: await Promise.all(read), scope };
 }

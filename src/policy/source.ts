@@ -5,47 +5,21 @@ import type { Clock, PolicySet, PolicySource } from '../model/ports.ts';
 import { BUILTINS } from './builtins/registry.ts';
 import type { Bundle } from './bundle.ts';
 import { BundleKeep } from './keep.ts';
-import { type BundleConfig, bundleConfigs, readAny } from './locate.ts';
+import { type BundleConfig, bundleConfigs, isArchive, readAny, verifyRules } from './locate.ts';
 import { type Environment, findOpa } from './opa.ts';
 import { type Problem, problem, problemsOf } from './problem.ts';
+import { RemoteBundle, type RemoteNews } from './remote/remote.ts';
+import type { ServerAccess } from './remote/server.ts';
 import { type LoadedBundle, loadBundle, policySet } from './set.ts';
+import { signatureProblem } from './signature.ts';
+import type { PolicyEvents, PolicyStatus } from './status.ts';
 
 /** Loads policy bundles, watches their files, and swaps in what is good. */
 
 /** Bundles in force are marked so this often, for the keeping of old ones. */
 const MARK_EVERY = 3600_000;
 
-export interface BundleStatus {
-	readonly name: string;
-	readonly revision: string;
-	/** Files or archive that it was made from. */
-	readonly from: readonly string[];
-	/** Milliseconds since the epoch. */
-	readonly activated: number;
-	/** Bytes of WebAssembly memory. */
-	readonly memory: number;
-}
-
-export interface PolicyStatus {
-	/** Undefined until a set was activated. */
-	readonly revision?: string;
-	readonly bundles: readonly BundleStatus[];
-	/** Milliseconds since the epoch. */
-	readonly lastSuccess?: number;
-	readonly lastAttempt?: number;
-	/** Why the last attempt failed; absent when it succeeded. What was in force before is still. */
-	readonly problems?: readonly Problem[];
-}
-
-/** Told of what happens, for records, metrics and the log. */
-export interface PolicyEvents {
-	/** After each swap; `took` in milliseconds. */
-	activated?(set: PolicySet, status: PolicyStatus, took: number): void;
-	/** What was found is in force already; an earlier failure is mended. */
-	confirmed?(status: PolicyStatus): void;
-	/** The old set stays in force. */
-	failed?(problems: readonly Problem[], status: PolicyStatus): void;
-}
+export type { BundleStatus, PolicyEvents, PolicyStatus } from './status.ts';
 
 export interface PolicyDeps {
 	readonly clock: Clock;
@@ -54,6 +28,8 @@ export interface PolicyDeps {
 	readonly events?: PolicyEvents;
 	/** Watch the files; on by default. */
 	readonly watch?: boolean;
+	/** What servers of bundles are shown. */
+	readonly access?: ServerAccess;
 }
 
 /** `changed` is false when what was found is in force already. */
@@ -62,7 +38,7 @@ export type Reloaded =
 	| { readonly ok: false; readonly problems: readonly Problem[] };
 
 export interface OpenPolicy extends PolicySource {
-	/** Loads everything anew. Never rejects; calls during a reload wait for one that begins after it. */
+	/** Loads everything anew, and asks servers now. Never rejects; calls during a reload wait for one that begins after it. */
 	reload(): Promise<Reloaded>;
 	status(): PolicyStatus;
 	/** Removes kept bundles that no record from `oldestRecord` (milliseconds since the epoch) on can name. */
@@ -94,6 +70,9 @@ class Source implements OpenPolicy {
 	readonly #deps: PolicyDeps;
 	readonly #bundles: readonly BundleConfig[];
 	readonly #keep: BundleKeep;
+	readonly #remotes: ReadonlyMap<string, RemoteBundle>;
+	/** Bundles from servers that are good, by name; those of them that are in force too. */
+	readonly #taken = new Map<string, InForce>();
 	readonly #listeners = new Set<(set: PolicySet) => void>();
 	#current: PolicySet | undefined;
 	#loaded: readonly InForce[] = [];
@@ -103,6 +82,7 @@ class Source implements OpenPolicy {
 	#running: Promise<Reloaded> | undefined;
 	#next: Promise<Reloaded> | undefined;
 	#watch: Watch | undefined;
+	#turn: Promise<unknown> = Promise.resolve();
 	#marks: NodeJS.Timeout | undefined;
 	#closed = false;
 
@@ -111,14 +91,14 @@ class Source implements OpenPolicy {
 		this.#deps = deps;
 		this.#bundles = bundleConfigs(config);
 		this.#keep = new BundleKeep(config.keep);
+		this.#remotes = this.#remotesOf(this.#bundles);
 	}
 
 	async start(): Promise<void> {
-		if (this.#deps.watch !== false) {
-			const paths = this.#bundles.flatMap(bundle => bundle.paths);
-			this.#watch = await watchFiles(paths, () => void this.reload());
-		}
-		await this.reload();
+		const paths = this.#bundles.flatMap(bundle => bundle.paths);
+		if (this.#deps.watch !== false && paths.length > 0) this.#watch = await watchFiles(paths, () => void this.#load());
+		await Promise.all([...this.#remotes.values()].map(remote => remote.start()));
+		await this.#load();
 		this.#marks = setInterval(() => void this.#mark().catch(() => undefined), MARK_EVERY);
 		this.#marks.unref();
 	}
@@ -132,9 +112,20 @@ class Source implements OpenPolicy {
 		return () => this.#listeners.delete(listener);
 	}
 
-	reload(): Promise<Reloaded> {
+	async reload(): Promise<Reloaded> {
+		const looks = [...this.#remotes].map(async ([name, remote]) => {
+			const message = await remote.look();
+			return message === undefined ? [] : [{ message: `${name}: ${message}` }];
+		});
+		const problems = (await Promise.all(looks)).flat();
+		const loaded = await this.#load();
+		if (loaded.ok && problems.length === 0) return loaded;
+		return { ok: false, problems: loaded.ok ? problems : [...problems, ...loaded.problems] };
+	}
+
+	#load(): Promise<Reloaded> {
 		if (this.#running === undefined) {
-			this.#running = this.#attempt().finally(() => {
+			this.#running = this.#inTurn(() => this.#attempt(true)).finally(() => {
 				this.#running = undefined;
 			});
 			return this.#running;
@@ -142,7 +133,7 @@ class Source implements OpenPolicy {
 		// What runs may have read the files before they were changed; whoever asks now gets the one after it.
 		this.#next ??= this.#running.then(() => {
 			this.#next = undefined;
-			return this.reload();
+			return this.#load();
 		});
 		return this.#next;
 	}
@@ -153,10 +144,11 @@ class Source implements OpenPolicy {
 			bundles: this.#loaded.map(({ config, bundle, activated }) => ({
 				name: bundle.name,
 				revision: bundle.revision,
-				from: config.paths,
+				from: sourcesOf(config),
 				activated,
 				memory: bundle.memory(),
 			})),
+			downloads: [...this.#remotes.values()].map(remote => remote.status()),
 			...(this.#lastSuccess === undefined ? {} : { lastSuccess: this.#lastSuccess }),
 			...(this.#lastAttempt === undefined ? {} : { lastAttempt: this.#lastAttempt }),
 			...(this.#problems === undefined ? {} : { problems: this.#problems }),
@@ -164,21 +156,60 @@ class Source implements OpenPolicy {
 	}
 
 	async prune(oldestRecord: number): Promise<readonly string[]> {
-		return await this.#keep.prune(oldestRecord, new Set(this.#loaded.map(entry => entry.kept)));
+		const held = [...this.#loaded, ...this.#taken.values()];
+		return await this.#keep.prune(oldestRecord, new Set(held.map(entry => entry.kept)));
 	}
 
 	close(): void {
 		this.#closed = true;
 		this.#watch?.close();
+		for (const remote of this.#remotes.values()) remote.close();
 		clearInterval(this.#marks);
 		this.#listeners.clear();
 	}
 
-	async #attempt(): Promise<Reloaded> {
+	/** Loads one after the other: what is compared with what is in force must still be so when it is exchanged. */
+	#inTurn<T>(run: () => Promise<T>): Promise<T> {
+		const turn = this.#turn.then(run);
+		this.#turn = turn.catch(() => {});
+		return turn;
+	}
+
+	#remotesOf(bundles: readonly BundleConfig[]): ReadonlyMap<string, RemoteBundle> {
+		const { clock, access, events } = this.#deps;
+		const made = new Map<string, RemoteBundle>();
+		for (const config of bundles) {
+			if (config.remote === undefined) continue;
+			const deps = {
+				clock,
+				access,
+				keep: this.#config.keep,
+				take: (bundle: Bundle) => this.#inTurn(() => this.#take(config, bundle)),
+				news: (news: RemoteNews) => events?.download?.(news),
+			};
+			made.set(config.name, new RemoteBundle(config.name, config.remote, config.verify, deps));
+		}
+		return made;
+	}
+
+	/** A bundle from a server: good or not by itself, whatever the others are. */
+	async #take(config: BundleConfig, bundle: Bundle): Promise<readonly Problem[] | undefined> {
+		if (this.#closed) return [{ message: 'Sallyport is stopping' }];
+		try {
+			this.#taken.set(config.name, await this.#ready(config, bundle));
+		} catch (error) {
+			return problemsOf(error);
+		}
+		await this.#attempt(false);
+		return undefined;
+	}
+
+	/** `anew`: files are read again although they are in force. */
+	async #attempt(anew: boolean): Promise<Reloaded> {
 		const { clock, events } = this.#deps;
 		const start = clock.now();
 		try {
-			const changed = await this.#activate();
+			const changed = await this.#activate(anew);
 			this.#lastAttempt = clock.now();
 			this.#lastSuccess = this.#lastAttempt;
 			this.#problems = undefined;
@@ -199,29 +230,25 @@ class Source implements OpenPolicy {
 		}
 	}
 
-	/** Loads every bundle, and swaps the set if all are good and any is new. */
-	async #activate(): Promise<boolean> {
-		const bundles = await Promise.all(this.#bundles.map(config => this.#read(config)));
-		const inForce = (index: number, bundle: Bundle): InForce | undefined => {
-			const entry = this.#loaded[index];
-			return entry?.bundle.bundle.archive.equals(bundle.archive) === true ? entry : undefined;
-		};
-		if (this.#current !== undefined && bundles.every((bundle, index) => inForce(index, bundle) !== undefined))
-			return false;
-		const now = this.#deps.clock.now();
+	/** Finds every bundle, and swaps the set if all are good and any is new. */
+	async #activate(anew: boolean): Promise<boolean> {
+		const found = await Promise.all(
+			this.#bundles.map(async (config, index) => {
+				const inForce = this.#loaded[index];
+				if (config.remote !== undefined) return this.#takenOf(config);
+				return inForce !== undefined && !anew ? inForce : await this.#read(config);
+			}),
+		);
 		const loaded: InForce[] = [];
 		for (const [index, config] of this.#bundles.entries()) {
-			const bundle = bundles[index];
+			const bundle = found[index];
 			if (bundle === undefined) throw problem(`bundle ${config.name} was not read`);
-			const same = inForce(index, bundle);
-			if (same !== undefined) {
-				loaded.push(same);
-				continue;
-			}
-			const options = { memory: this.#config.memory, builtins: BUILTINS };
-			const ready = await loadBundle(config.name, bundle, config.paths.join(', '), options);
-			loaded.push({ config, bundle: ready, activated: now, kept: await this.#keepBundle(config, bundle, now) });
+			const before = this.#loaded[index];
+			if ('kept' in bundle) loaded.push(bundle);
+			else if (before?.bundle.bundle.archive.equals(bundle.archive) === true) loaded.push(before);
+			else loaded.push(await this.#ready(config, bundle));
 		}
+		if (this.#current !== undefined && loaded.every((entry, index) => entry === this.#loaded[index])) return false;
 		await this.#mark();
 		this.#loaded = loaded;
 		this.#current = policySet(
@@ -234,6 +261,22 @@ class Source implements OpenPolicy {
 			}),
 		);
 		return true;
+	}
+
+	/** Without one of them nothing is decided: it may be the one that denies. */
+	#takenOf(config: BundleConfig): InForce {
+		const taken = this.#taken.get(config.name);
+		if (taken !== undefined) return taken;
+		const { problem: why } = this.#remotes.get(config.name)?.status() ?? {};
+		throw problem(`bundle ${config.name} is not there yet${why === undefined ? '' : `: ${why}`}`, config.remote?.url);
+	}
+
+	/** Loaded and kept. Rejects with PolicyError. */
+	async #ready(config: BundleConfig, bundle: Bundle): Promise<InForce> {
+		const now = this.#deps.clock.now();
+		const options = { memory: this.#config.memory, builtins: BUILTINS };
+		const ready = await loadBundle(config.name, bundle, sourcesOf(config).join(', '), options);
+		return { config, bundle: ready, activated: now, kept: await this.#keepBundle(config, bundle, now) };
 	}
 
 	/** A bundle that could not be kept is not activated: records would name what nobody has. */
@@ -256,6 +299,15 @@ class Source implements OpenPolicy {
 
 	async #read(config: BundleConfig): Promise<Bundle> {
 		// `opa` is looked for at each reload: it may have been installed since.
-		return await readAny(config.paths, () => findOpa(this.#config.opa, this.#deps.environment));
+		const rules = await verifyRules(config.verify);
+		if (rules !== undefined && !(await isArchive(config.paths[0] ?? '')))
+			throw problem('`verify` is for compiled bundles: sources are not signed', config.paths[0]);
+		return await readAny(
+			config.paths,
+			() => findOpa(this.#config.opa, this.#deps.environment),
+			files => signatureProblem(files, rules),
+		);
 	}
 }
+
+const sourcesOf = ({ paths, remote }: BundleConfig): readonly string[] => (remote === undefined ? paths : [remote.url]);

@@ -115,6 +115,23 @@ export function createMetrics(version: string, agents = 0) {
 			labelNames: ['bundle', 'revision'],
 			registers,
 		}),
+		bundleSuccess: new Gauge({
+			name: 'sallyport_bundle_last_success_timestamp_seconds',
+			help: 'When the server of a policy bundle was last asked with success, for something new or not; 0 if never.',
+			labelNames: ['bundle'],
+			registers,
+		}),
+		bundleFailures: new Gauge({
+			name: 'sallyport_bundle_failures',
+			help: 'Times since the start that a policy bundle could not be downloaded, or was not good.',
+			labelNames: ['bundle'],
+			registers,
+		}),
+		statusReported: new Gauge({
+			name: 'sallyport_policy_status_last_success_timestamp_seconds',
+			help: 'When the status of the policy bundles was last reported to policy.status; 0 if never.',
+			registers,
+		}),
 		observe: new Gauge({
 			name: 'sallyport_observe',
 			help: '1 while policy.mode, or the mode of any upstream, is observe.',

@@ -8,7 +8,7 @@ const ROWS: readonly (readonly string[])[] = [
 	['cli'],
 	['proxy', 'admin'],
 	['identity', 'protocols', 'policy', 'audit', 'state'],
-	['config', 'telemetry', 'kernel'],
+	['config', 'telemetry', 'kernel', 'transfer'],
 	['formats'],
 	['model'],
 ];

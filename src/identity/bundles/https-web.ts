@@ -1,7 +1,7 @@
+import { download } from '../../transfer/fetch.ts';
 import { readBytes } from '../read-file.ts';
 import type { Broken } from '../trust.ts';
 import { type BundleSource, type BundleStatus, type DomainBundle, documentBundle } from './bundle.ts';
-import { download } from './download.ts';
 import { KeptBundle, type KeptBundleDeps } from './kept.ts';
 
 export interface EndpointConfig {

@@ -75,6 +75,17 @@ export class CredentialKeeper {
 		});
 	}
 
+	/** A token that Sallyport shows in its own name, until the keeper is closed; resolves when its source was looked at. */
+	async bearer(secret: Secret): Promise<LivingValue> {
+		const used = new Map<string, Held>();
+		const [value = new TextValue('')] = this.#secrets(used, [[secret, 'bearer']]);
+		for (const held of used.values()) {
+			held.sets++;
+			await held.started;
+		}
+		return value;
+	}
+
 	/** After every change of Sallyport's identity, with its id: JWT-SVIDs of another one are not shown any more. */
 	renewIdentity(id: string | undefined): void {
 		if (id === this.#id) return;

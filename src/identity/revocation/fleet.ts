@@ -2,7 +2,7 @@ import type { IdentityConfig } from '../../config/schema.ts';
 import { type Watch, watchFiles } from '../../config/watch.ts';
 import { type Refused, refused } from '../../model/cause.ts';
 import type { Clock, State } from '../../model/ports.ts';
-import { fetchOnce } from '../bundles/download.ts';
+import { fetchOnce } from '../../transfer/fetch.ts';
 import { readBytes } from '../read-file.ts';
 import type { Broken } from '../trust.ts';
 import { type KeptList, loadList, saveList } from './kept-list.ts';

@@ -1,9 +1,9 @@
 import { connect as netConnect, type Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
-import { connectTls } from '../../identity/tls-client.ts';
 import { type Refused, refused } from '../../model/cause.ts';
 import type { AnyPermit } from '../../model/permit.ts';
 import { isPermit } from '../../policy/permit.ts';
+import { connectTls } from '../../transfer/tls-client.ts';
 import { type Checked, type OwnSockets, resolveTarget } from './address.ts';
 import type { Lookups } from './lookup.ts';
 

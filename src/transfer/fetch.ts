@@ -1,7 +1,12 @@
 import { isIP } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { buildConnector, Dispatcher } from 'undici';
-import { connectTls } from '../tls-client.ts';
-import type { Broken } from '../trust.ts';
+import { connectTls } from './tls-client.ts';
+
+/** What could not be had, in words without anything secret. */
+export interface Broken {
+	readonly broken: string;
+}
 
 /** Greatest document, where nothing else is said. */
 const MAX_BYTES = 1024 * 1024;
@@ -11,6 +16,8 @@ const PATIENCE = 10_000;
 export interface DownloadOptions {
 	/** PEM CAs that the server's certificate is judged by; the system's roots when absent. */
 	readonly roots?: string;
+	/** PEM of what is shown as the client certificate. */
+	readonly client?: { readonly cert: string; readonly key: string };
 }
 
 export interface FetchOptions extends DownloadOptions {
@@ -19,6 +26,14 @@ export interface FetchOptions extends DownloadOptions {
 	/** For how long the server may hold back an answer that says nothing new, milliseconds (RFC 7240 §4.3). */
 	readonly wait?: number;
 	readonly accept: string;
+	/** What else is preferred beside `wait` (RFC 7240), such as `modes=snapshot`. */
+	readonly prefer?: string;
+	/** `Authorization: Bearer`. */
+	readonly bearer?: string;
+	/** JSON that is sent by POST; a GET when absent. */
+	readonly json?: string;
+	/** For everything together but `wait`, milliseconds; 10 s when absent. */
+	readonly patience?: number;
 	/** Greatest body. */
 	readonly maxBytes: number;
 	/** Gives it up. */
@@ -27,7 +42,7 @@ export interface FetchOptions extends DownloadOptions {
 
 /** What a server answered. */
 export type Fetched =
-	| { readonly body: Buffer; readonly etag?: string }
+	| { readonly body: Buffer; readonly etag?: string; readonly type?: string }
 	/** What is held is what the server has. */
 	| 'unchanged'
 	| Broken;
@@ -44,12 +59,10 @@ export async function download(url: URL, { roots }: DownloadOptions): Promise<Bu
 	return 'broken' in fetched ? fetched : fetched.body;
 }
 
-/** The same for what is asked for again and again. Never rejects. */
-export async function fetchOnce(
-	url: URL,
-	{ roots, etag, wait = 0, accept, maxBytes, signal }: FetchOptions,
-): Promise<Fetched> {
-	const patience = PATIENCE + wait;
+/** The same for what is asked for again and again, or sent. Never rejects. */
+export async function fetchOnce(url: URL, options: FetchOptions): Promise<Fetched> {
+	const { etag, wait = 0, accept, prefer, bearer, json, maxBytes, signal } = options;
+	const patience = (options.patience ?? PATIENCE) + wait;
 	// Most sidecars fetch nothing.
 	const { default: UndiciClient } = await import('undici/lib/dispatcher/client.js');
 	const client = new UndiciClient(url.origin, {
@@ -57,10 +70,10 @@ export async function fetchOnce(
 		maxHeaderSize: 16 * 1024,
 		headersTimeout: patience,
 		bodyTimeout: patience,
-		connect: connectorOf(roots),
+		connect: connectorOf(options),
 	});
 	return new Promise<Fetched>(resolve => {
-		const answer = new Answer(resolve, maxBytes);
+		const answer = new Answer(resolve, maxBytes, json !== undefined);
 		const late = (): void => answer.end({ broken: `there was no answer within ${patience / 1000} s` });
 		const timer = setTimeout(late, patience);
 		const given = (): void => answer.end({ broken: 'it was given up' });
@@ -75,29 +88,44 @@ export async function fetchOnce(
 		}
 		signal?.addEventListener('abort', given, { once: true });
 		const path = `${url.pathname}${url.search}`;
+		const preferred = [
+			...(prefer === undefined ? [] : [prefer]),
+			...(wait === 0 ? [] : [`wait=${Math.floor(wait / 1000)}`]),
+		];
 		const headers = {
 			accept,
 			...(etag === undefined ? {} : { 'if-none-match': etag }),
-			...(wait === 0 ? {} : { prefer: `wait=${Math.floor(wait / 1000)}` }),
+			...(preferred.length === 0 ? {} : { prefer: preferred.join(';') }),
+			...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+			...(json === undefined ? {} : { 'content-type': 'application/json' }),
 		};
-		client.dispatch({ method: 'GET', path, headers, blocking: false }, answer);
+		const sent = json === undefined ? ({ method: 'GET' } as const) : ({ method: 'POST', body: json } as const);
+		client.dispatch({ ...sent, path, headers, blocking: false }, answer);
 	});
 }
 
 /** On a connection that no certificate of the server's can end the process by. */
 const connectorOf =
-	(roots: string | undefined): buildConnector.connector =>
+	({ roots, client }: DownloadOptions): buildConnector.connector =>
 	({ hostname, port, servername }, done) => {
 		const host = hostname.replace(/^\[|\]$/g, '');
-		const socket = connectTls({
-			host,
-			port: Number(port || 443),
-			// A name only (RFC 6066 §3); an address is checked against the certificate all the same.
-			servername: isIP(host) === 0 ? (servername ?? host) : '',
-			minVersion: 'TLSv1.2',
-			ALPNProtocols: ['http/1.1'],
-			...(roots === undefined ? {} : { ca: roots }),
-		});
+		let socket: TLSSocket;
+		try {
+			socket = connectTls({
+				host,
+				port: Number(port || 443),
+				// A name only (RFC 6066 §3); an address is checked against the certificate all the same.
+				servername: isIP(host) === 0 ? (servername ?? host) : '',
+				minVersion: 'TLSv1.2',
+				ALPNProtocols: ['http/1.1'],
+				...(roots === undefined ? {} : { ca: roots }),
+				...(client === undefined ? {} : client),
+			});
+		} catch (error) {
+			// PEM that is none.
+			done(error instanceof Error ? error : new Error('TLS'), null);
+			return;
+		}
 		const failed = (error: Error): void => done(error, null);
 		socket.once('error', failed);
 		// Whoever asked has gone by then.
@@ -112,16 +140,19 @@ const connectorOf =
 class Answer implements Dispatcher.DispatchHandler {
 	readonly #resolve: (result: Fetched) => void;
 	readonly #maxBytes: number;
+	readonly #posted: boolean;
 	#etag: string | undefined;
+	#type: string | undefined;
 	readonly #chunks: Buffer[] = [];
 	#bytes = 0;
 	#ended = false;
 	/** Runs once, after the end. */
 	over: () => void = () => {};
 
-	constructor(resolve: (result: Fetched) => void, maxBytes: number) {
+	constructor(resolve: (result: Fetched) => void, maxBytes: number, posted: boolean) {
 		this.#resolve = resolve;
 		this.#maxBytes = maxBytes;
+		this.#posted = posted;
 	}
 
 	end(result: Fetched): void {
@@ -143,12 +174,13 @@ class Answer implements Dispatcher.DispatchHandler {
 		headers: Readonly<Record<string, string | string[] | undefined>>,
 	): void {
 		if (status < 200) return;
-		const { etag } = headers;
+		const { etag, 'content-type': type } = headers;
+		if (typeof type === 'string') this.#type = type.toLowerCase().split(';')[0]?.trim();
 		if (typeof etag === 'string' && /^(W\/)?"[\x21\x23-\x7e]{0,255}"$/.test(etag)) this.#etag = etag;
 		if (status === 304) this.end('unchanged');
 		else if (status >= 300 && status < 400)
 			this.end({ broken: `the server redirects (${status}), which is not followed: name the other URL` });
-		else if (status !== 200) this.end({ broken: `the server answers ${status}` });
+		else if (status > 299 || (status !== 200 && !this.#posted)) this.end({ broken: `the server answers ${status}` });
 		else if ((headers['content-encoding'] ?? 'identity') !== 'identity')
 			this.end({ broken: 'the answer is encoded, which was not asked for' });
 	}
@@ -162,7 +194,11 @@ class Answer implements Dispatcher.DispatchHandler {
 	}
 
 	onResponseEnd(): void {
-		this.end({ body: Buffer.concat(this.#chunks), ...(this.#etag === undefined ? {} : { etag: this.#etag }) });
+		this.end({
+			body: Buffer.concat(this.#chunks),
+			...(this.#etag === undefined ? {} : { etag: this.#etag }),
+			...(this.#type === undefined ? {} : { type: this.#type }),
+		});
 	}
 
 	onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
