@@ -2,6 +2,7 @@ import { parseEndpointSocket } from '../formats/endpoint-socket.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import { patternProblem } from '../formats/spiffe-pattern.ts';
 import { checkCredentials } from './check-credentials.ts';
+import { checkSinks } from './check-sinks.ts';
 import { checkWays } from './check-ways.ts';
 import type { Config } from './schema.ts';
 
@@ -16,6 +17,7 @@ export function check(config: Config, fail: Fail): void {
 	checkWays(config, fail);
 	checkUpstreams(config, fail);
 	checkCredentials(config, fail);
+	checkSinks(config, fail);
 	checkAdmin(config, fail);
 }
 

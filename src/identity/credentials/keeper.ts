@@ -1,4 +1,4 @@
-import type { CredentialConfig, Secret, SecretUse } from '../../config/credential.ts';
+import type { CredentialConfig, FieldCredential, Secret, SecretUse } from '../../config/credential.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Clock } from '../../model/ports.ts';
 import type { JwtSvid } from '../sources/source.ts';
@@ -60,7 +60,14 @@ export class CredentialKeeper {
 			if (credentials === undefined) continue;
 			const http = protocol === 'http';
 			upstreams.set(name, {
-				fields: http ? new Entries(credentials.map((one, at) => this.#fieldOf(one, at, used))) : undefined,
+				fields: http
+					? new Entries(
+							credentials.map((one, at) => ({
+								agents: one.agents,
+								entry: this.#fieldOf(one, one.name ?? String(at), used),
+							})),
+						)
+					: undefined,
 				logins: http ? undefined : new Entries(credentials.map((one, at) => this.#loginOf(one, at, used))),
 			});
 		}
@@ -73,6 +80,14 @@ export class CredentialKeeper {
 				if (this.#held.get(key) === held) this.#held.delete(key);
 			}
 		});
+	}
+
+	/** What Sallyport shows a server that is no upstream, and no agent is asked for; open until the end. */
+	openField(credential: FieldCredential): FieldEntry {
+		const used = new Map<string, Held>();
+		const entry = this.#fieldOf(credential, 'sink', used);
+		for (const held of used.values()) held.sets++;
+		return entry;
 	}
 
 	/** After every change of Sallyport's identity, with its id: JWT-SVIDs of another one are not shown any more. */
@@ -89,15 +104,11 @@ export class CredentialKeeper {
 	}
 
 	#fieldOf(
-		entry: CredentialConfig,
-		at: number,
+		{ header, bearer, basic, jwt_svid: jwtSvid }: FieldCredential,
+		label: string,
 		used: Map<string, Held>,
-	): { readonly agents: readonly string[]; readonly entry: FieldEntry } {
-		const { agents, header, bearer, basic, jwt_svid: jwtSvid, name: label = String(at) } = entry;
-		const made = (form: FieldForm, values: readonly LivingValue[]) => ({
-			agents,
-			entry: new FieldEntry(label, values, form),
-		});
+	): FieldEntry {
+		const made = (form: FieldForm, values: readonly LivingValue[]) => new FieldEntry(label, values, form);
 		if (header !== undefined) return made(headerForm(header.name), this.#secrets(used, [[header.value, 'header']]));
 		if (bearer !== undefined) return made(bearerForm, this.#secrets(used, [[bearer, 'bearer']]));
 		if (basic !== undefined) {
