@@ -113,10 +113,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		},
 		connect: connectTls,
 		svid: () => identity.clientTlsOptions(),
-		credential: config => {
-			const entry = keeper.openField(config);
-			return () => entry.field();
-		},
+		credentials: keeper,
 		log: (level, message, fields) => log[level](fields ?? {}, message),
 	});
 	const control = (action: string, operator: string, detail?: Readonly<Record<string, unknown>>): void =>

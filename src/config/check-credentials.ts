@@ -1,5 +1,5 @@
 import { alikeName, isFieldName, NOT_FORWARDED } from '../formats/field-name.ts';
-import { type CredentialConfig, secretProblem, secretsOf, useAt } from './credential.ts';
+import { type CredentialConfig, type Secret, secretProblem, secretsOf, useAt } from './credential.ts';
 import type { Config, UpstreamConfig } from './schema.ts';
 
 type Path = readonly (string | number)[];
@@ -37,18 +37,19 @@ export function checkParts(
 	if (entry.jwt_svid !== undefined && identity.svid.workload_api === undefined)
 		fail(at('jwt_svid'), 'comes from a Workload API, and there is no `identity.svid.workload_api`');
 	if (entry.header !== undefined) checkField(entry.header.name, at('header', 'name'), fail);
-	for (const { at: place, secret } of secretsOf(entry)) {
-		const path = at(...place);
-		const use = useAt(path);
-		if (use === undefined) continue;
-		if (typeof secret === 'string') {
-			const problem = secretProblem(use, secret);
-			if (problem !== undefined) fail(path, problem);
-		} else if ('command' in secret) {
-			if (secret.command[0] === '') fail([...path, 'command', 0], 'is empty: expected a program');
-			if (secret.ttl < 1000) fail([...path, 'ttl'], 'expected 1s or more');
-			if (secret.timeout === 0) fail([...path, 'timeout'], 'expected more than 0');
-		}
+	for (const { at: place, secret } of secretsOf(entry)) checkSecret(secret, at(...place), fail);
+}
+
+export function checkSecret(secret: Secret, path: Path, fail: Fail): void {
+	const use = useAt(path);
+	if (use === undefined) return;
+	if (typeof secret === 'string') {
+		const problem = secretProblem(use, secret);
+		if (problem !== undefined) fail(path, problem);
+	} else if ('command' in secret) {
+		if (secret.command[0] === '') fail([...path, 'command', 0], 'is empty: expected a program');
+		if (secret.ttl < 1000) fail([...path, 'ttl'], 'expected 1s or more');
+		if (secret.timeout === 0) fail([...path, 'timeout'], 'expected more than 0');
 	}
 }
 

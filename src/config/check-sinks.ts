@@ -1,6 +1,7 @@
-import { checkParts, HTTP_KINDS } from './check-credentials.ts';
+import { checkParts, checkSecret, HTTP_KINDS } from './check-credentials.ts';
 import type { Config } from './schema.ts';
-import { type RemoteConfig, settingsOf } from './sinks.ts';
+import { type NatsConfig, type RemoteConfig, settingsOf } from './sinks.ts';
+import { parseHostPort } from './values.ts';
 
 type Path = readonly (string | number)[];
 type Fail = (path: Path, message: string) => void;
@@ -15,6 +16,7 @@ export function checkSinks({ audit, identity }: Config, fail: Fail): void {
 		if (name !== undefined && names.has(name)) fail(at('name'), `two sinks are named ${name}`);
 		names.add(name ?? '');
 		if ('http' in sink) checkRemote(sink.http, identity, at, fail);
+		if ('nats' in sink) checkNats(sink.nats, at, fail);
 	});
 }
 
@@ -37,6 +39,40 @@ function checkRemote(
 	if (HTTP_KINDS.filter(kind => credential[kind] !== undefined).length !== 1)
 		fail(at('credential'), 'expected exactly one of `header`, `bearer`, `basic` and `jwt_svid`');
 	checkParts(credential, identity, (...more) => at('credential', ...more), fail);
+}
+
+function checkNats(
+	{ servers, credential, present_svid: svid, roots, rate, timeout }: NatsConfig,
+	at: (...more: Path) => Path,
+	fail: Fail,
+): void {
+	servers.forEach((server, index) => {
+		const problem = serverProblem(server);
+		if (problem !== undefined) fail(at('servers', index), problem);
+	});
+	const schemes = new Set(servers.map(server => server.replace(/:.*/, '')));
+	if (schemes.size > 1) fail(at('servers'), 'expected either nats:// or tls:// for all of them');
+	const clear = schemes.has('nats');
+	if (clear && svid) fail(at('present_svid'), 'is for tls://');
+	if (clear && roots !== undefined) fail(at('roots'), 'are for tls://');
+	if (rate < 64 * 1024) fail(at('rate'), 'expected 64KiB or more');
+	if (timeout === 0) fail(at('timeout'), 'expected more than 0');
+	if (credential === undefined) return;
+	// An NKey and what is in a creds file only sign; the others would be said in the clear.
+	if (clear && (credential.token ?? credential.password ?? credential.username) !== undefined)
+		fail(at('credential'), 'would be sent in the clear: use tls://');
+	const { token, username, password, nkey, creds } = credential;
+	const kinds = [token, username ?? password, nkey, creds].filter(kind => kind !== undefined);
+	if (kinds.length !== 1 || (username === undefined) !== (password === undefined))
+		fail(at('credential'), 'expected either `token`, `username` and `password`, `nkey`, or `creds`');
+	for (const [key, secret] of Object.entries(credential))
+		if (secret !== undefined) checkSecret(secret, at('credential', key), fail);
+}
+
+function serverProblem(text: string): string | undefined {
+	const match = /^(?:nats|tls):\/\/(.+)$/.exec(text);
+	if (match === null) return 'expected nats://HOST:PORT or tls://HOST:PORT';
+	return parseHostPort(match[1] ?? '') === undefined ? 'expected HOST:PORT and nothing else behind //' : undefined;
 }
 
 function urlProblem(text: string): string | undefined {

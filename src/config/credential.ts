@@ -18,7 +18,7 @@ const command = z.strictObject({
 const file = z.strictObject({ file: z.string().min(1).describe('File that holds it; watched.') });
 
 /** A string that must not be shown, or where it comes from. What came from the environment is a string by now. */
-const secret = z
+export const secret = z
 	.union(
 		[z.string().min(1), file, command],
 		'expected a string, { env: NAME }, { file: path } or { command: [program] }',
@@ -112,6 +112,9 @@ const USES: ReadonlyMap<string, SecretUse> = new Map([
 	['bearer', 'bearer'],
 	['basic.username', 'basic_username'],
 	['basic.password', 'basic_password'],
+	['token', 'login'],
+	['nkey', 'login'],
+	['creds', 'login'],
 ]);
 
 /** What a string at this place of the configuration is used as; undefined where it is no secret that may be a program. */

@@ -264,7 +264,11 @@ function absolutePaths(config: Config, directory: string): Config {
 			directory: at(config.audit.directory),
 			...(config.audit.key === undefined ? {} : { key: at(config.audit.key) }),
 			sinks: config.audit.sinks.map(sink =>
-				sinkAt(sink, { at, credentialAt: credential => credentialAt(credential, at) }),
+				sinkAt(sink, {
+					at,
+					credentialAt: credential => credentialAt(credential, at),
+					secretAt: secret => secretAt(secret, at),
+				}),
 			),
 		},
 		state: { sqlite: at(config.state.sqlite) },

@@ -48,7 +48,7 @@ export const depsOf = (more: Partial<AuditDeps> = {}, held: Held = { now: START 
 	metrics: { written() {}, lost() {}, failure() {}, oldestUnsent() {}, refused() {} },
 	connect,
 	svid: () => undefined,
-	credential: () => () => undefined,
+	credentials: { field: () => () => undefined, texts: () => () => undefined },
 	log: () => {},
 	...more,
 });

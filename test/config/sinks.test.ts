@@ -73,3 +73,20 @@ test('a secret of a sink that cannot stand where it is used is refused without b
 	assert.match(problem, /^audit\.sinks\[0\]\.http\.credential\.bearer: /);
 	assert.ok(!problem.includes('two words'));
 });
+
+for (const [nats, expected] of [
+	['{ servers: ["localhost:4222"] }', /servers\[0\]: expected nats:\/\/HOST:PORT or tls/],
+	['{ servers: ["tls://u:p@localhost:4222"] }', /servers\[0\]: expected HOST:PORT and nothing else/],
+	['{ servers: ["tls://a:1", "nats://b:1"] }', /servers: expected either nats:\/\/ or tls:\/\//],
+	['{ servers: ["nats://a:1"], credential: { token: x } }', /credential: would be sent in the clear/],
+	['{ servers: ["tls://a:1"], credential: { username: x } }', /credential: expected either `token`/],
+	['{ servers: ["tls://a:1"], credential: { token: x, nkey: y } }', /credential: expected either `token`/],
+	['{ servers: ["nats://a:1"], present_svid: true }', /present_svid: is for tls/],
+	['{ servers: ["nats://a:1"], subject: "a.*" }', /subject: expected a subject without wildcards/],
+] as const) {
+	test(`refused: nats ${nats}`, () => {
+		const problems = problemsOf(`{ sinks: [{ nats: ${nats} }] }`);
+		assert.equal(problems.length, 1, problems.join('\n'));
+		assert.match(problems[0] ?? '', expected);
+	});
+}

@@ -1,5 +1,5 @@
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
-import type { FieldCredential } from '../../config/credential.ts';
+import type { FieldCredential, Secret } from '../../config/credential.ts';
 import type { AuditConfig } from '../../config/schema.ts';
 import type { Segment } from '../segment.ts';
 
@@ -40,8 +40,12 @@ export interface RemoteDeps {
 	connect(options: ConnectionOptions): TLSSocket;
 	/** Sallyport's SVID as it is now, PEM; undefined while there is none. */
 	svid(): { readonly cert: string; readonly key: string } | undefined;
-	/** The header field that a credential comes to, asked for each time; undefined while it has no valid value. */
-	credential(config: FieldCredential): () => { readonly name: string; readonly value: string } | undefined;
+	readonly credentials: {
+		/** The header field that a credential comes to, asked for each time; undefined while it has no valid value. */
+		field(credential: FieldCredential): () => { readonly name: string; readonly value: string } | undefined;
+		/** Secrets as they are; undefined while one of them has no valid value. */
+		texts(secrets: readonly Secret[]): () => readonly string[] | undefined;
+	};
 }
 
 export interface SinkDeps extends RemoteDeps {

@@ -4,7 +4,16 @@ import type { Clock } from '../../model/ports.ts';
 import type { JwtSvid } from '../sources/source.ts';
 import type { Broken } from '../trust.ts';
 import { commandSource } from './command.ts';
-import { basicForm, bearerForm, Entries, FieldEntry, type FieldForm, headerForm, LoginEntry } from './entries.ts';
+import {
+	basicForm,
+	bearerForm,
+	type CredentialField,
+	Entries,
+	FieldEntry,
+	type FieldForm,
+	headerForm,
+	LoginEntry,
+} from './entries.ts';
 import { SecretFiles } from './file.ts';
 import { jwtSvidSource } from './jwt-svid.ts';
 import { RenewedValue } from './renewed.ts';
@@ -82,12 +91,26 @@ export class CredentialKeeper {
 		});
 	}
 
-	/** What Sallyport shows a server that is no upstream, and no agent is asked for; open until the end. */
-	openField(credential: FieldCredential): FieldEntry {
+	/** The header field that a credential comes to which is no agent's matter: of a sink. Open until the end. */
+	field(credential: FieldCredential): () => CredentialField | undefined {
 		const used = new Map<string, Held>();
-		const entry = this.#fieldOf(credential, 'sink', used);
+		const entry = this.#fieldOf(credential, '', used);
 		for (const held of used.values()) held.sets++;
-		return entry;
+		return () => entry.field();
+	}
+
+	/** As {@link field}, for secrets as they are; undefined while one has no valid value. */
+	texts(secrets: readonly Secret[]): () => readonly string[] | undefined {
+		const used = new Map<string, Held>();
+		const values = this.#secrets(
+			used,
+			secrets.map(secret => [secret, 'login'] as const),
+		);
+		for (const held of used.values()) held.sets++;
+		return () => {
+			const texts = values.map(value => value.current());
+			return texts.includes(undefined) ? undefined : texts.map(text => text ?? '');
+		};
 	}
 
 	/** After every change of Sallyport's identity, with its id: JWT-SVIDs of another one are not shown any more. */

@@ -43,7 +43,7 @@ export class Uploads {
 		this.#config = config;
 		this.#url = new URL(config.url);
 		this.#deps = deps;
-		this.#credential = config.credential === undefined ? undefined : deps.credential(config.credential);
+		this.#credential = config.credential === undefined ? undefined : deps.credentials.field(config.credential);
 	}
 
 	/** Resolves with what was answered, whatever the status; rejects with {@link Untaken} when nothing was. */
