@@ -39,6 +39,8 @@ const OVERDRAWN_NAMED = 16;
  */
 export const reserveOf = (limit: number): number => Math.min(4 * 1024 * 1024, Math.floor(limit / 16));
 
+const countOf = (records: readonly SetAside[]): number => records.reduce((sum, { count = 1 }) => sum + count, 0);
+
 /** The Recorder: puts into words what happens, and has it written. */
 export class ChainRecorder implements Audit {
 	readonly source: Source;
@@ -162,19 +164,20 @@ export class ChainRecorder implements Audit {
 
 	/** A sink refuses records for good: said once in the chain, where they stay. */
 	setAside(sink: string, records: readonly SetAside[]): void {
-		this.#feeds.find(({ key }) => key === sink)?.refused(records.length);
-		this.#deps.metrics.refused(sink, records.length);
+		const all = countOf(records);
+		this.#feeds.find(({ key }) => key === sink)?.refused(all);
+		this.#deps.metrics.refused(sink, all);
 		const [first] = records;
 		this.#deps.log('error', 'an audit sink refuses records for good', {
 			sink,
-			records: records.length,
+			records: all,
 			first: first?.seq,
 			answer: first?.answer,
 		});
 		const told = records.filter(({ own }) => !own);
 		if (told.length === 0) return;
 		const seqs = told.slice(0, SET_ASIDE_NAMED).map(({ seq }) => seq);
-		const detail = { sink, count: told.length, seqs, answer: told[0]?.answer };
+		const detail = { sink, count: countOf(told), seqs, answer: told[0]?.answer };
 		this.control({ action: 'sink_refused', operator: 'sallyport', detail });
 	}
 

@@ -16,6 +16,7 @@ export function checkSinks({ audit, identity }: Config, fail: Fail): void {
 		if (name !== undefined && names.has(name)) fail(at('name'), `two sinks are named ${name}`);
 		names.add(name ?? '');
 		if ('http' in sink) checkRemote(sink.http, identity, at, fail);
+		if ('otlp' in sink) checkRemote(sink.otlp, identity, at, fail);
 		if ('nats' in sink) checkNats(sink.nats, at, fail);
 	});
 }

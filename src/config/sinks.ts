@@ -50,6 +50,15 @@ const remote = {
 	timeout: duration.default(10_000).describe('Time for one request, connecting included.'),
 };
 
+/** Collectors take bodies of megabytes. */
+const otlpBatch = z
+	.strictObject({
+		bytes: size.default(128 * 1024).describe('Greatest body, compressed; one record that is larger goes alone.'),
+		age: duration.default(1000).describe('How long a record waits for others; 0 sends at once.'),
+	})
+	.prefault({})
+	.describe('How many records go at once.');
+
 const natsCredential = z.strictObject({
 	token: secret.optional().describe('A token.'),
 	username: secret.optional().describe('User name.'),
@@ -99,6 +108,11 @@ export const sink = z.union([
 			.strictObject(remote)
 			.describe("To a server, in the form of OPA's decision log: gzipped JSON arrays by POST."),
 	}),
+	z.strictObject({
+		otlp: z
+			.strictObject({ ...remote, batch: otlpBatch })
+			.describe('To an OpenTelemetry collector, as logs: OTLP over HTTP, protobuf.'),
+	}),
 	z.strictObject({ nats: nats.describe('To a stream of NATS JetStream, one message per record.') }),
 ]);
 
@@ -120,6 +134,7 @@ export function sinkAt(sink: SinkConfig, { at, credentialAt, secretAt }: SinkPat
 	});
 	if ('file' in sink) return { file: { ...sink.file, path: at(sink.file.path) } };
 	if ('http' in sink) return { http: remoteAt(sink.http) };
+	if ('otlp' in sink) return { otlp: remoteAt(sink.otlp) };
 	if ('nats' in sink) {
 		const { roots: ca, credential, ...rest } = sink.nats;
 		const secrets = Object.entries(credential ?? {}).map(([key, value]) => [key, value && secretAt(value)]);

@@ -7,6 +7,7 @@ import { type Audit, openAudit } from '../../src/audit/audit.ts';
 import { SINKS } from '../../src/audit/sinks/registry.ts';
 import type { SinkConfig } from '../../src/audit/sinks/sink.ts';
 import { startCentral } from '../sinks/central.ts';
+import { startCollector } from '../sinks/collector.ts';
 import { openStream } from '../sinks/stream.ts';
 import { findNats, NO_NATS, startNats } from '../support/nats.ts';
 import { makeWorkspace } from '../support/workspace.ts';
@@ -39,6 +40,15 @@ const SUBJECTS: Readonly<Record<string, (t: TestContext, folder: string) => Subj
 			config: types => ({ http: { ...settings, ...(types === undefined ? {} : { types }) } }),
 			stdout: 1,
 			lines: async () => central.lines(),
+		};
+	},
+	async otlp(t) {
+		const collector = await startCollector(t);
+		const settings = { url: collector.url, present_svid: false, batch: BATCH, rate: 2 ** 30, timeout: 5000 };
+		return {
+			config: types => ({ otlp: { ...settings, ...(types === undefined ? {} : { types }) } }),
+			stdout: 1,
+			lines: async () => collector.logs().map(({ body }) => body),
 		};
 	},
 	async nats(t) {

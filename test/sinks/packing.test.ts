@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { Packing } from '../../src/audit/sinks/remote/packing.ts';
+import { arrayOf, Packing } from '../../src/audit/sinks/remote/packing.ts';
 
 const LIMIT = 32 * 1024;
 
 /** Packs everything; the bodies' sizes, and what is in them. */
-async function packed(lines: readonly string[], packing = new Packing(LIMIT)) {
+async function packed(lines: readonly string[], packing = new Packing(LIMIT, arrayOf)) {
 	const bytes = Buffer.from(lines.map(line => `${line}\n`).join(''));
 	const bodies: number[] = [];
 	const found: string[] = [];

@@ -6,7 +6,7 @@ import { type LineHead, LONGEST_LINE, lineHead } from '../reader.ts';
 import type { Segment } from '../segment.ts';
 import { Pace } from './pace.ts';
 import type { Position, Positions } from './positions.ts';
-import { Untaken } from './remote/upload.ts';
+import { Untaken } from './remote/sent.ts';
 import type { Delivery, SinkMade, SinkStatus, Source } from './sink.ts';
 
 /** Bytes of one delivery, unless one line, or what fills a body, is longer. */

@@ -26,6 +26,8 @@ export interface Sink {
 /** A record that a sink refuses for good. */
 export interface SetAside {
 	readonly seq: number;
+	/** So many of the records from `seq` on, where the sink does not say which; 1 when absent. */
+	readonly count?: number;
 	/** Why, in our words. */
 	readonly answer: string;
 	/** It is a record about such records itself: there is no other one about it. */
@@ -49,6 +51,8 @@ export interface RemoteDeps {
 }
 
 export interface SinkDeps extends RemoteDeps {
+	/** The name of this Sallyport in records. */
+	readonly instance: string;
 	/** File descriptor of the standard output. */
 	readonly stdout: number;
 	/** Records that a sink refuses for good although it takes others: it is told them once, and gets what follows. */

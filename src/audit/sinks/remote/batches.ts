@@ -1,18 +1,11 @@
 import { lineHead } from '../../reader.ts';
 import type { Delivery, SetAside } from '../sink.ts';
-import { Untaken } from './upload.ts';
+import { type Sent, Untaken } from './sent.ts';
 
 const LF = 10;
 
 /** After so many refused records of one delivery, and none taken, the sink is wrong and not the records. */
 const REFUSED_IN_A_ROW = 64;
-
-/** What became of a body. */
-export type Sent =
-	/** Records that are in it. */
-	| { readonly taken: number }
-	/** It holds something that the sink never takes; `answer` says what it said, in our words. */
-	| { readonly refused: string };
 
 export interface BatchesOptions {
 	/** Sends the lines from `from` to `to`, or fewer: how far it came, and what became of those. Rejects to be tried again. */
@@ -23,8 +16,8 @@ export interface BatchesOptions {
 
 /**
  * Hands a delivery over in bodies. A body that is refused for what is in it is halved until it is clear which record it
- * is. That one is set aside once the sink took another one of the same delivery: a sink that takes none is not set up
- * right, and everything is kept for it.
+ * is. That one is set aside if it is refused after the sink took another one of the same delivery: a sink that takes none
+ * is not set up right, and everything is kept for it.
  */
 export class Batches {
 	readonly #o: BatchesOptions;
@@ -36,7 +29,7 @@ export class Batches {
 	}
 
 	async deliver({ lines }: Delivery): Promise<void> {
-		let refused: SetAside[] = [];
+		let refused: Refused[] = [];
 		let taken = 0;
 		const one = async (from: number, to: number): Promise<number> => {
 			const sent = await this.#o.send(lines, from, to);
@@ -46,7 +39,8 @@ export class Batches {
 			}
 			const half = middle(lines, from, sent.end);
 			if (half === undefined) {
-				refused.push({ ...whatIs(lines.subarray(from, sent.end - 1)), answer: sent.refused });
+				const record = { ...whatIs(lines.subarray(from, sent.end - 1)), answer: sent.refused };
+				refused.push({ record, from, end: sent.end, sure: taken > 0 });
 				if (taken === 0 && refused.length >= REFUSED_IN_A_ROW) throw nothingTaken(refused);
 				return sent.end;
 			}
@@ -57,7 +51,12 @@ export class Batches {
 		for (let at = this.#rest(lines); at < lines.length; ) {
 			at = await one(at, lines.length);
 			if (taken === 0) continue;
-			if (refused.length > 0) this.#o.setAside(refused);
+			const aside: SetAside[] = [];
+			for (const { record, from, end, sure } of refused) {
+				// Between its refusal and the first record that was taken the sink may have been mended.
+				if (sure || 'refused' in (await this.#o.send(lines, from, end))) aside.push(record);
+			}
+			if (aside.length > 0) this.#o.setAside(aside);
 			refused = [];
 			this.#done = seqOf(lines, at);
 		}
@@ -76,8 +75,16 @@ export class Batches {
 	}
 }
 
-const nothingTaken = ([first]: readonly SetAside[]): Untaken =>
-	new Untaken(`it refuses every record: ${first?.answer ?? ''}`);
+interface Refused {
+	readonly record: SetAside;
+	readonly from: number;
+	readonly end: number;
+	/** The sink had taken another one before. */
+	readonly sure: boolean;
+}
+
+const nothingTaken = ([first]: readonly Refused[]): Untaken =>
+	new Untaken(`it refuses every record: ${first?.record.answer ?? ''}`);
 
 /** The end of a line near the middle; undefined when there is one line only. */
 function middle(lines: Buffer, from: number, end: number): number | undefined {
@@ -85,6 +92,9 @@ function middle(lines: Buffer, from: number, end: number): number | undefined {
 	const half = before >= from ? before + 1 : lines.indexOf(LF, from) + 1;
 	return half < end ? half : lines.lastIndexOf(LF, end - 2) >= from ? lines.lastIndexOf(LF, end - 2) + 1 : undefined;
 }
+
+/** Of the first line. */
+export const firstSeq = (lines: Buffer): number => lineHead(lines.subarray(0, lines.indexOf(LF)))?.seq ?? 0;
 
 /** Of the last line before `end`. */
 function seqOf(lines: Buffer, end: number): number {

@@ -5,7 +5,7 @@ import type { Authenticator, NatsConnection } from '@nats-io/transport-node';
 import type { NatsConfig, NatsCredential } from '../../../config/sinks.ts';
 import { codeOf } from '../../io.ts';
 import type { RemoteDeps } from '../sink.ts';
-import { Untaken } from './upload.ts';
+import { Untaken } from './sent.ts';
 
 /** JetStream: a message is larger than the stream takes. */
 const TOO_LARGE = 10054;

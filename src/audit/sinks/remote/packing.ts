@@ -5,7 +5,10 @@ const LF = 10;
 const COMMA = 0x2c;
 const compress = promisify(gzip);
 
-/** Records as one body: a JSON array, compressed. */
+/** Lines as what is compressed, and how many they are. */
+export type Encode = (lines: Buffer) => { readonly bytes: Uint8Array; readonly count: number };
+
+/** Records as one body, compressed. */
 export interface Packed {
 	readonly body: Buffer;
 	/** After the last line that is in it. */
@@ -19,12 +22,14 @@ export interface Packed {
  */
 export class Packing {
 	readonly #limit: number;
+	readonly #encode: Encode;
 	/** Compressed bytes of one byte, as seen lately. */
 	#ratio = 0.25;
 
 	/** `limit` in bytes. */
-	constructor(limit: number) {
+	constructor(limit: number, encode: Encode) {
 		this.#limit = limit;
+		this.#encode = encode;
 	}
 
 	/** As many whole lines from `from` on as fit, one at least: a record that is larger than the limit goes alone. */
@@ -32,9 +37,9 @@ export class Packing {
 		let room = Math.floor((this.#limit * 0.95) / this.#ratio);
 		for (;;) {
 			const end = endWithin(lines, from, to, room);
-			const { array, count } = arrayOf(lines.subarray(from, end));
-			const body = await compress(array, { level: 4 });
-			const ratio = body.length / array.length;
+			const { bytes, count } = this.#encode(lines.subarray(from, end));
+			const body = await compress(bytes, { level: 4 });
+			const ratio = body.length / (end - from);
 			if (body.length <= this.#limit || count === 1) {
 				// Slowly towards less, so that one record that compresses well does not make the next body too large.
 				this.#ratio = ratio > this.#ratio ? ratio : this.#ratio * 0.75 + ratio * 0.25;
@@ -53,8 +58,8 @@ function endWithin(lines: Buffer, from: number, to: number, room: number): numbe
 	return last >= from ? last + 1 : lines.indexOf(LF, from) + 1;
 }
 
-/** The lines' own bytes between brackets and commas. */
-export function arrayOf(lines: Buffer): { readonly array: Buffer; readonly count: number } {
+/** A JSON array: the lines' own bytes between brackets and commas. */
+export const arrayOf: Encode = lines => {
 	const array = Buffer.allocUnsafe(lines.length + 1);
 	array[0] = 0x5b;
 	lines.copy(array, 1);
@@ -64,5 +69,5 @@ export function arrayOf(lines: Buffer): { readonly array: Buffer; readonly count
 		count++;
 	}
 	array[array.length - 1] = 0x5d;
-	return { array, count };
-}
+	return { bytes: array, count };
+};

@@ -4,6 +4,7 @@ import type { buildConnector, Client, Dispatcher } from 'undici';
 import type { RemoteConfig } from '../../../config/sinks.ts';
 import { codeOf } from '../../io.ts';
 import type { RemoteDeps } from '../sink.ts';
+import { type Sent, Untaken } from './sent.ts';
 
 /** Greatest answer that is read; what is longer ends the connection. */
 const MAX_ANSWER = 64 * 1024;
@@ -18,15 +19,16 @@ export interface Answer {
 	readonly body: Buffer;
 }
 
-/** A sink that takes nothing now; `message` holds no secret and nothing that the server wrote. */
-export class Untaken extends Error {
-	/** Milliseconds until it is tried again, at least. */
-	readonly pause: number | undefined;
+/** Answers that are about what is in a body. Every other one is about the sink, or the way to it. */
+const ABOUT_THE_BODY: ReadonlySet<number> = new Set([400, 413, 422]);
 
-	constructor(message: string, pause?: number) {
-		super(message);
-		this.pause = pause;
-	}
+/** What became of a body with so many records. Throws {@link Untaken} for what is tried again. */
+export function judge({ status, pause }: Answer, count: number): Sent {
+	if (status >= 200 && status < 300) return { taken: count };
+	if (ABOUT_THE_BODY.has(status)) return { refused: `it answers ${status}` };
+	if (status >= 300 && status < 400)
+		throw new Untaken(`it redirects (${status}), which is not followed: name the other URL`);
+	throw new Untaken(`it answers ${status}`, pause);
 }
 
 /** POSTs to one URL, one at a time, over one connection that is kept. Redirects are answers like others. */
