@@ -16,10 +16,12 @@ import { allTaken, logCredential, missingCredentials } from './identity/credenti
 import { identityFacts } from './identity/facts.ts';
 import { JwtCallers } from './identity/jwt-callers.ts';
 import { peerCredentialsFor } from './identity/peer-credentials.ts';
+import { logRenewal } from './identity/report.ts';
 import { openRevocations } from './identity/revocation/revocations.ts';
 import { checkRuntime } from './identity/runtime.ts';
 import { openIdentity } from './identity/source.ts';
 import type { Svid } from './identity/svid.ts';
+import { connectTls } from './transfer/tls-client.ts';
 import { tokenSettingsOf } from './identity/token-settings.ts';
 import { openTokens, type TokenDeps } from './identity/tokens.ts';
 import { openResidentMemory } from './kernel/resident-memory.ts';
@@ -68,14 +70,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		environment,
 		report: reload => {
 			reloaded('identity', reload.taken);
-			if (!reload.taken)
-				log.error({ broken: reload.broken }, 'the new SVID was not taken; what was in force before still is');
-			else if (reload.svid === undefined)
-				log.warn({ reason: reload.missing }, 'there is no SVID: no handshake is served');
-			else if (reload.renewed !== undefined) {
-				const facts = { id: reload.svid.spiffeId.id, not_after: new Date(reload.svid.notAfter).toISOString() };
-				log.info(facts, reload.renewed === 'svid' ? 'a new SVID is in force' : 'new trust bundles are in force');
-			}
+			logRenewal(log, reload);
 		},
 		bundle: ({ trustDomain, broken }) => {
 			if (broken === undefined)
@@ -94,6 +89,13 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	});
 	reloaded('identity', true);
 
+	const keeper = new CredentialKeeper({
+		clock,
+		environment,
+		jwtSvid: audience => identity.jwtSvid(audience),
+		report: news => logCredential(log, news),
+	});
+	keeper.renewIdentity(identity.current()?.spiffeId.id);
 	const written = countRecords(metrics);
 	const instance = `${hostname()}/${config.identity.trust_domain}`;
 	const audit = await openAudit(config.audit, {
@@ -107,7 +109,11 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			lost: (_type, count) => metrics.unrecorded.inc(count),
 			failure: reason => metrics.auditFailures.inc({ reason }),
 			oldestUnsent: (sink, time) => metrics.oldestUnsent.set({ sink }, (time ?? 0) / 1000),
+			refused: (sink, count) => metrics.sinkRefused.inc({ sink }, count),
 		},
+		connect: connectTls,
+		svid: () => identity.clientTlsOptions(),
+		credentials: keeper,
 		log: (level, message, fields) => log[level](fields ?? {}, message),
 	});
 	const control = (action: string, operator: string, detail?: Readonly<Record<string, unknown>>): void =>
@@ -126,14 +132,6 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	// In force before the first listener opens.
 	const state = openSqliteState(config.state.sqlite);
 	const revocations = await openRevocations(config.identity.revocations, { state, clock, recorder, metrics, log });
-
-	const keeper = new CredentialKeeper({
-		clock,
-		environment,
-		jwtSvid: audience => identity.jwtSvid(audience),
-		report: news => logCredential(log, news),
-	});
-	keeper.renewIdentity(identity.current()?.spiffeId.id);
 
 	const { policy, reports } = await openReportedPolicy(config.policy, {
 		environment,

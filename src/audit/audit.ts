@@ -37,7 +37,11 @@ export async function openAudit(config: AuditConfig, deps: AuditDeps): Promise<A
 			io: deps.io ?? spoolIo,
 			lock,
 		});
-		feeds = await openFeeds(config.sinks, recorder.source, { ...deps, stdout: deps.stdout ?? 1 });
+		feeds = await openFeeds(config.sinks, recorder.source, {
+			...deps,
+			stdout: deps.stdout ?? 1,
+			setAside: (sink, records) => recorder.setAside(sink, records),
+		});
 		recorder.begin(feeds);
 		return recorder;
 	} catch (error) {

@@ -2,7 +2,7 @@ import type { Clock, Recorder } from '../model/ports.ts';
 import type { RecordType } from '../model/record.ts';
 import type { SigningKey } from './checkpoint.ts';
 import type { SpoolIo } from './io.ts';
-import type { SinkStatus } from './sinks/sink.ts';
+import type { RemoteDeps, SinkStatus } from './sinks/sink.ts';
 
 /** What metrics are told. Every function is cheap and throws nothing. */
 export interface AuditMetrics {
@@ -14,6 +14,8 @@ export interface AuditMetrics {
 	failure(reason: string): void;
 	/** Milliseconds since the epoch of the oldest record that a sink has not taken; undefined when it has all. */
 	oldestUnsent(sink: string, time: number | undefined): void;
+	/** Records that a sink refuses for good. */
+	refused(sink: string, count: number): void;
 }
 
 export type AuditLog = (
@@ -22,7 +24,7 @@ export type AuditLog = (
 	fields?: Readonly<Record<string, unknown>>,
 ) => void;
 
-export interface AuditDeps {
+export interface AuditDeps extends RemoteDeps {
 	readonly labels: Readonly<Record<string, string>>;
 	/** The name of this Sallyport in records. */
 	readonly instance: string;

@@ -8,7 +8,7 @@ import type { Lock } from './lock.ts';
 import type { Outage } from './outage.ts';
 import { OUTCOME_BYTES } from './shares.ts';
 import type { Feed } from './sinks/feed.ts';
-import type { Source } from './sinks/sink.ts';
+import type { SetAside, Source } from './sinks/sink.ts';
 import type { Spool } from './spool.ts';
 import type { Start } from './start.ts';
 import { Sums } from './sums.ts';
@@ -27,6 +27,9 @@ export interface RecorderOptions {
 
 const SHARE_TAKEN = refused('audit_unavailable', 'the records of this agent have taken their share of the room');
 
+/** Records that a sink refused, as far as one record about them names them. */
+const SET_ASIDE_NAMED = 100;
+
 /** Agents that have no room, as far as the status names them. */
 const OVERDRAWN_NAMED = 16;
 
@@ -35,6 +38,8 @@ const OVERDRAWN_NAMED = 16;
  * control records.
  */
 export const reserveOf = (limit: number): number => Math.min(4 * 1024 * 1024, Math.floor(limit / 16));
+
+const countOf = (records: readonly SetAside[]): number => records.reduce((sum, { count = 1 }) => sum + count, 0);
 
 /** The Recorder: puts into words what happens, and has it written. */
 export class ChainRecorder implements Audit {
@@ -155,6 +160,25 @@ export class ChainRecorder implements Audit {
 		if (keep) this.#outage.keep({ type: 'control', time, body });
 		else this.#outage.lose('control', 1);
 		this.#writer.refuse(written);
+	}
+
+	/** A sink refuses records for good: said once in the chain, where they stay. */
+	setAside(sink: string, records: readonly SetAside[]): void {
+		const all = countOf(records);
+		this.#feeds.find(({ key }) => key === sink)?.refused(all);
+		this.#deps.metrics.refused(sink, all);
+		const [first] = records;
+		this.#deps.log('error', 'an audit sink refuses records for good', {
+			sink,
+			records: all,
+			first: first?.seq,
+			answer: first?.answer,
+		});
+		const told = records.filter(({ own }) => !own);
+		if (told.length === 0) return;
+		const seqs = told.slice(0, SET_ASIDE_NAMED).map(({ seq }) => seq);
+		const detail = { sink, count: countOf(told), seqs, answer: told[0]?.answer };
+		this.control({ action: 'sink_refused', operator: 'sallyport', detail });
 	}
 
 	refusedConnection(record: RefusedConnection): void {

@@ -138,10 +138,12 @@ function shown(status: Status, terminal: Terminal, now: number): string {
 	if (audit.unknown > 0) lines.push(warn(paint, `${audit.unknown} calls of the run before have no known end`));
 	lines.push(
 		table(
-			audit.sinks.map(({ sink, behind, error }) => [
+			audit.sinks.map(({ sink, behind, refused, error }) => [
 				sink,
 				behind === 0 ? 'has everything' : `${sizeText(behind)} behind`,
-				error ?? '',
+				[error, refused === undefined ? undefined : `${refused} records refused for good`]
+					.filter(text => text !== undefined)
+					.join('; '),
 			]),
 			'          ',
 		),

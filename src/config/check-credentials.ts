@@ -5,7 +5,7 @@ import type { Config, UpstreamConfig } from './schema.ts';
 type Path = readonly (string | number)[];
 type Fail = (path: Path, message: string) => void;
 
-const HTTP_KINDS = ['header', 'bearer', 'basic', 'jwt_svid'] as const;
+export const HTTP_KINDS = ['header', 'bearer', 'basic', 'jwt_svid'] as const;
 
 /** What no single value of `credentials` shows. */
 export function checkCredentials({ upstreams, identity }: Config, fail: Fail): void {
@@ -22,16 +22,25 @@ export function checkCredentials({ upstreams, identity }: Config, fail: Fail): v
 			checkKind(upstream, entry, at, fail);
 			if (entry.name !== undefined && names.has(entry.name)) fail(at('name'), `two entries are named ${entry.name}`);
 			names.add(entry.name ?? '');
-			if (entry.jwt_svid !== undefined && identity.svid.workload_api === undefined)
-				fail(at('jwt_svid'), 'comes from a Workload API, and there is no `identity.svid.workload_api`');
-			if (entry.header !== undefined) checkField(entry.header.name, at('header', 'name'), fail);
-			for (const { at: place, secret } of secretsOf(entry)) {
-				const path = at(...place);
-				const use = useAt(path);
-				if (use === undefined) continue;
-				checkSecret(secret, use, path, fail);
-			}
+			checkParts(entry, identity, at, fail);
 		});
+	}
+}
+
+/** Secrets and fields of an entry. */
+export function checkParts(
+	entry: Parameters<typeof secretsOf>[0],
+	identity: Config['identity'],
+	at: (...more: Path) => Path,
+	fail: Fail,
+): void {
+	if (entry.jwt_svid !== undefined && identity.svid.workload_api === undefined)
+		fail(at('jwt_svid'), 'comes from a Workload API, and there is no `identity.svid.workload_api`');
+	if (entry.header !== undefined) checkField(entry.header.name, at('header', 'name'), fail);
+	for (const { at: place, secret } of secretsOf(entry)) {
+		const path = at(...place);
+		const use = useAt(path);
+		if (use !== undefined) checkSecret(secret, use, path, fail);
 	}
 }
 

@@ -3,6 +3,7 @@ import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import { patternProblem } from '../formats/spiffe-pattern.ts';
 import { checkBundle, checkStatusReports } from './check-bundles.ts';
 import { checkCredentials } from './check-credentials.ts';
+import { checkSinks } from './check-sinks.ts';
 import { checkWays } from './check-ways.ts';
 import { endpointProblem } from './endpoint.ts';
 import type { Config } from './schema.ts';
@@ -18,6 +19,7 @@ export function check(config: Config, fail: Fail): void {
 	checkWays(config, fail);
 	checkUpstreams(config, fail);
 	checkCredentials(config, fail);
+	checkSinks(config, fail);
 	checkAdmin(config, fail);
 }
 

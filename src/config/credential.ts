@@ -100,6 +100,11 @@ export function secretText(bytes: Uint8Array): string | undefined {
 	}
 }
 
+/** What Sallyport shows a server that is no upstream: one header field. */
+export const fieldCredential = credential.pick({ header: true, bearer: true, basic: true, jwt_svid: true });
+
+export type FieldCredential = z.output<typeof fieldCredential>;
+
 const USES: ReadonlyMap<string, SecretUse> = new Map([
 	['username', 'login'],
 	['password', 'login'],
@@ -107,19 +112,29 @@ const USES: ReadonlyMap<string, SecretUse> = new Map([
 	['bearer', 'bearer'],
 	['basic.username', 'basic_username'],
 	['basic.password', 'basic_password'],
+	['token', 'login'],
+	['nkey', 'login'],
+	['creds', 'login'],
 ]);
 
-/** What a string at this place of the configuration is used as; undefined where it is no secret. */
-export const useAt = (path: readonly (string | number)[]): SecretUse | undefined =>
-	path[0] === 'upstreams' && path[2] === 'credentials'
-		? USES.get(path.slice(4).join('.'))
-		: path[0] === 'policy' && path.at(-1) === 'bearer'
-			? 'bearer'
-			: undefined;
+/** What a string at this place of the configuration is used as; undefined where it is no secret that may be a program. */
+export function useAt(path: readonly (string | number)[]): SecretUse | undefined {
+	if (path[0] === 'upstreams' && path[2] === 'credentials') return USES.get(path.slice(4).join('.'));
+	if (path[0] === 'policy' && path.at(-1) === 'bearer') return 'bearer';
+	return isOfSink(path) ? USES.get(path.slice(5).join('.')) : undefined;
+}
+
+/** `audit.sinks[].KIND.credential` */
+const isOfSink = (path: readonly (string | number)[]): boolean =>
+	path[0] === 'audit' && path[1] === 'sinks' && path[4] === 'credential';
+
+/** Whether something stands below the credentials of an upstream or a sink. */
+export const isOfCredentials = (path: readonly (string | number)[]): boolean =>
+	(path[0] === 'upstreams' && path[2] === 'credentials') || isOfSink(path);
 
 /** The secrets of an entry, each with its place in it. */
 export function secretsOf(
-	entry: CredentialConfig,
+	entry: FieldCredential & Partial<Pick<CredentialConfig, 'username' | 'password'>>,
 ): readonly { readonly at: readonly string[]; readonly secret: Secret }[] {
 	const { username, password, header, bearer, basic } = entry;
 	const all: readonly (readonly [readonly string[], Secret | undefined])[] = [

@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { isMap, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLMap, type YAMLSeq } from 'yaml';
 import { check } from './check.ts';
-import { type Secret, secretProblem, secretText, useAt } from './credential.ts';
+import { type FieldCredential, isOfCredentials, type Secret, secretProblem, secretText, useAt } from './credential.ts';
 import { issueProblems } from './issue.ts';
 import { freeze, type Loaded, type Problem } from './loaded.ts';
 import { decimalModes } from './octal.ts';
 import type { PolicyBundleConfig } from './policy-bundle.ts';
 import { type Config, schema } from './schema.ts';
+import { sinkAt } from './sinks.ts';
 import { warn } from './warnings.ts';
 import type { WayConfig } from './ways.ts';
 
@@ -93,8 +94,7 @@ export function parseConfig(
 	for (const { path, message } of decimalModes(document)) found.push(problem(path, message));
 	if (found.length > 0) return { file, problems: found };
 	const raw: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
-	const unread = (path: Path): boolean =>
-		withoutCredentials && ((path[0] === 'upstreams' && path[2] === 'credentials') || useAt(path) !== undefined);
+	const unread = (path: Path): boolean => withoutCredentials && (isOfCredentials(path) || useAt(path) !== undefined);
 	const resolved = resolveStrings(raw, [], {
 		directory,
 		env,
@@ -228,7 +228,11 @@ function absolutePaths(config: Config, directory: string): Config {
 			directory: at(config.audit.directory),
 			...(config.audit.key === undefined ? {} : { key: at(config.audit.key) }),
 			sinks: config.audit.sinks.map(sink =>
-				'file' in sink ? { file: { ...sink.file, path: at(sink.file.path) } } : sink,
+				sinkAt(sink, {
+					at,
+					credentialAt: credential => credentialAt(credential, at),
+					secretAt: secret => secretAt(secret, at),
+				}),
 			),
 		},
 		state: { sqlite: at(config.state.sqlite) },
@@ -249,22 +253,26 @@ function absolutePaths(config: Config, directory: string): Config {
 
 type Credentials = NonNullable<Config['upstreams'][string]['credentials']>;
 
-/** A program that is named by a path, and not by its name alone, stands relative to the configuration too. */
-function credentialsAt(entries: Credentials, at: (path: string) => string): Credentials {
-	const secretAt = (secret: Secret): Secret => placed(secret, at);
-	return entries.map(({ username, password, header, bearer, basic, ...entry }) => ({
+const credentialsAt = (entries: Credentials, at: (path: string) => string): Credentials =>
+	entries.map(({ username, password, ...entry }) => ({
+		...credentialAt(entry, at),
+		...(username === undefined ? {} : { username: secretAt(username, at) }),
+		...(password === undefined ? {} : { password: secretAt(password, at) }),
+	}));
+
+function credentialAt<C extends FieldCredential>({ header, bearer, basic, ...entry }: C, at: (path: string) => string) {
+	return {
 		...entry,
-		...(username === undefined ? {} : { username: secretAt(username) }),
-		...(password === undefined ? {} : { password: secretAt(password) }),
-		...(header === undefined ? {} : { header: { ...header, value: secretAt(header.value) } }),
-		...(bearer === undefined ? {} : { bearer: secretAt(bearer) }),
+		...(header === undefined ? {} : { header: { ...header, value: secretAt(header.value, at) } }),
+		...(bearer === undefined ? {} : { bearer: secretAt(bearer, at) }),
 		...(basic === undefined
 			? {}
-			: { basic: { username: secretAt(basic.username), password: secretAt(basic.password) } }),
-	}));
+			: { basic: { username: secretAt(basic.username, at), password: secretAt(basic.password, at) } }),
+	};
 }
 
-function placed(secret: Secret, at: (path: string) => string): Secret {
+/** A program that is named by a path, and not by its name alone, stands relative to the configuration too. */
+function secretAt(secret: Secret, at: (path: string) => string): Secret {
 	if (typeof secret === 'string') return secret;
 	if ('file' in secret) return { file: at(secret.file) };
 	const [program = '', ...rest] = secret.command;
@@ -276,7 +284,7 @@ const serverAt = (
 	at: (path: string) => string,
 ) => ({
 	...(roots === undefined ? {} : { roots: at(roots) }),
-	...(bearer === undefined ? {} : { bearer: placed(bearer, at) }),
+	...(bearer === undefined ? {} : { bearer: secretAt(bearer, at) }),
 });
 
 /** What a bundle names beside its sources. */

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { RECORD_TYPES } from '../model/record.ts';
 import { credential } from './credential.ts';
 import { limits } from './limits.ts';
 import { bundle, statusReports } from './policy-bundle.ts';
+import { sink } from './sinks.ts';
 import {
 	agentPattern,
 	duration,
@@ -203,23 +203,6 @@ const upstream = z.strictObject({
 		.describe("Tell it the agent's id, and certificate if there is one, in `x-forwarded-client-cert`. For `http`."),
 	mode: z.enum(['enforce', 'observe']).optional().describe('Overrides `policy.mode`.'),
 });
-
-const recordTypes = z
-	.array(z.enum(RECORD_TYPES).transform((type): string => type))
-	.min(1)
-	.optional()
-	.describe('Types of records that go there, all when absent; checkpoints always do.');
-
-const sink = z.union([
-	z.strictObject({
-		stdout: z.strictObject({ types: recordTypes }).describe('To the standard output, one line per record.'),
-	}),
-	z.strictObject({
-		file: z
-			.strictObject({ path: path.describe('The file that records are appended to.'), types: recordTypes })
-			.describe('To a file, one line per record.'),
-	}),
-]);
 
 const audit = z.strictObject({
 	directory: path.default('var/audit').describe('Where the chain is kept.'),

@@ -144,6 +144,12 @@ export function createMetrics(version: string, agents = 0) {
 			labelNames: ['sink'],
 			registers,
 		}),
+		sinkRefused: new Counter({
+			name: 'sallyport_audit_sink_refused_total',
+			help: 'Records that a sink refused for good; they stay in the chain.',
+			labelNames: ['sink'],
+			registers,
+		}),
 		records: new Counter({
 			name: 'sallyport_audit_records_total',
 			help: 'Records written to the chain, by type.',

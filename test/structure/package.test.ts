@@ -20,7 +20,17 @@ const dependencies = ['dependencies', 'optionalDependencies', 'devDependencies']
 	Object.entries((manifest[kind] ?? {}) as Record<string, string>),
 );
 
-const PERMISSIVE = new Set(['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0']);
+/** The Unlicense gives everything into the public domain: tweetnacl, by which @nats-io signs. */
+const PERMISSIVE = new Set([
+	'MIT',
+	'ISC',
+	'Apache-2.0',
+	'BSD-2-Clause',
+	'BSD-3-Clause',
+	'0BSD',
+	'BlueOak-1.0.0',
+	'Unlicense',
+]);
 
 test('the version in the code is that of the package', () => {
 	assert.equal(VERSION, manifest['version']);

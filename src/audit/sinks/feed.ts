@@ -4,16 +4,19 @@ import type { AuditDeps } from '../contract.ts';
 import { codeOf } from '../io.ts';
 import { type LineHead, LONGEST_LINE, lineHead } from '../reader.ts';
 import type { Segment } from '../segment.ts';
+import { Pace } from './pace.ts';
 import type { Position, Positions } from './positions.ts';
+import { Untaken } from './remote/sent.ts';
 import type { Delivery, SinkMade, SinkStatus, Source } from './sink.ts';
 
-/** Bytes of one delivery, unless one line is longer. */
+/** Bytes of one delivery, unless one line, or what fills a body, is longer. */
 const CHUNK = 256 * 1024;
 /** How long records gather before a sink that had everything is woken. */
 const GATHER_MS = 50;
 const SAVE_MS = 1000;
-const RETRY_MS = 100;
-const RETRY_MOST_MS = 30_000;
+/** As well as records compress, roughly: by that, how many of them fill a body. */
+const COMPRESSION = 8;
+const LARGEST_CHUNK = 4 * 1024 * 1024;
 const LF = 10;
 
 export interface FeedOptions extends SinkMade, Pick<AuditDeps, 'metrics' | 'log'> {
@@ -31,9 +34,14 @@ interface Selected extends Delivery {
 export class Feed {
 	readonly #o: FeedOptions;
 	readonly #types: ReadonlySet<string> | undefined;
+	readonly #pace: Pace;
+	/** Bytes of one delivery. */
+	readonly #chunk: number;
 	#position: Position;
 	#file: { first: number; handle: FileHandle } | undefined;
 	#running = false;
+	/** It is woken with the next turn of the event loop. */
+	#soon = false;
 	#woken: NodeJS.Timeout | undefined;
 	#wait: { timer: NodeJS.Timeout; go: () => void } | undefined;
 	#idle: (() => void)[] = [];
@@ -43,18 +51,31 @@ export class Feed {
 	#seq: number | undefined;
 	#oldest: number | undefined;
 	#error: string | undefined;
+	#refused = 0;
 
 	constructor(options: FeedOptions) {
 		this.#o = options;
 		this.#types = options.types === undefined ? undefined : new Set([...options.types, 'checkpoint']);
+		this.#pace = new Pace(options.rate);
+		const body = (options.gather?.bytes ?? 0) * COMPRESSION;
+		this.#chunk = Math.min(LARGEST_CHUNK, Math.max(CHUNK, body));
 		this.#position = options.positions.get(options.key) ?? { segment: 0, offset: 0 };
 		this.wake();
 	}
 
 	/** There may be more to read. */
 	wake(): void {
-		if (this.#running || this.#woken !== undefined || this.#stopped) return;
-		this.#woken = setTimeout(() => this.#go(), GATHER_MS);
+		if (this.#running || this.#stopped || this.#soon) return;
+		const { gather } = this.#o;
+		if (gather === undefined) {
+			this.#woken ??= setTimeout(() => this.#go(), GATHER_MS);
+		} else {
+			// Enough for a whole body does not wait for more.
+			this.#soon = gather.age === 0 || this.#behind() >= this.#chunk;
+			if (this.#woken !== undefined && !this.#soon) return;
+			clearTimeout(this.#woken);
+			this.#woken = setTimeout(() => this.#go(), this.#soon ? 0 : gather.age);
+		}
 		this.#woken.unref();
 	}
 
@@ -69,8 +90,19 @@ export class Feed {
 			sink: this.#o.key,
 			...(this.#seq === undefined ? {} : { seq: this.#seq }),
 			behind: this.#behind(),
+			...(this.#refused === 0 ? {} : { refused: this.#refused }),
 			...(this.#error === undefined ? {} : { error: this.#error }),
 		};
+	}
+
+	/** So many records were refused for good. */
+	refused(count: number): void {
+		this.#refused += count;
+	}
+
+	/** Under which its position is kept. */
+	get key(): string {
+		return this.#o.key;
 	}
 
 	/** Delivers what is there, waiting for the sink for at most `patience` milliseconds. */
@@ -89,7 +121,8 @@ export class Feed {
 		clearTimeout(timer);
 		this.#stopped = true;
 		this.#wait?.go();
-		if (!this.#running) await this.#o.sink.close().catch(() => {});
+		if (this.#running) this.#o.sink.abandon?.();
+		else await this.#o.sink.close().catch(() => {});
 		await this.#save();
 		await this.#file?.handle.close().catch(() => {});
 		this.#file = undefined;
@@ -97,6 +130,7 @@ export class Feed {
 
 	#go(): void {
 		this.#woken = undefined;
+		this.#soon = false;
 		if (this.#running) return;
 		this.#running = true;
 		this.#run()
@@ -111,7 +145,6 @@ export class Feed {
 	}
 
 	async #run(): Promise<void> {
-		let pause = RETRY_MS;
 		while (!this.#stopped) {
 			try {
 				const read = await this.#read();
@@ -123,13 +156,14 @@ export class Feed {
 				this.#o.positions.set(this.#o.key, read.position);
 				if (this.#error !== undefined) this.#o.log('info', 'the audit sink takes records again', { sink: this.#o.key });
 				this.#error = undefined;
-				pause = RETRY_MS;
 				this.#o.metrics.oldestUnsent(this.#o.key, this.#behind() === 0 ? undefined : read.delivery.last);
 				if (Date.now() - this.#saved >= SAVE_MS) await this.#save();
+				const pause = this.#pace.took(read.delivery.lines.length);
+				if (pause > 0 && !this.#closing) await this.#sleep(pause);
 			} catch (error) {
 				this.#fail(error);
-				await this.#sleep(pause);
-				pause = Math.min(pause * 2, RETRY_MOST_MS);
+				if (this.#stopped) break;
+				await this.#sleep(this.#pace.failed(error instanceof Untaken ? error.pause : undefined));
 			}
 		}
 		if (this.#behind() === 0) this.#o.metrics.oldestUnsent(this.#o.key, undefined);
@@ -173,7 +207,7 @@ export class Feed {
 		if (next === undefined) return undefined;
 		const { segment, offset } = next;
 		const handle = await this.#handle(segment);
-		for (let size = CHUNK; ; size = Math.min(size * 2, LONGEST_LINE)) {
+		for (let size = this.#chunk; ; size = Math.min(size * 2, LONGEST_LINE)) {
 			const length = Math.min(size, segment.bytes - offset);
 			const buffer = Buffer.allocUnsafe(length);
 			const { bytesRead } = await handle.read(buffer, 0, length, offset);

@@ -1,12 +1,15 @@
 import type { AuditDeps } from '../contract.ts';
 import { Feed } from './feed.ts';
 import { file } from './file.ts';
+import { http } from './http.ts';
+import { nats } from './nats.ts';
+import { otlp } from './otlp.ts';
 import { Positions } from './positions.ts';
 import type { SinkConfig, SinkDeps, SinkKind, SinkMade, Source } from './sink.ts';
 import { stdout } from './stdout.ts';
 
 /** Every kind of sink. */
-export const SINKS: readonly SinkKind[] = [stdout, file];
+export const SINKS: readonly SinkKind[] = [stdout, file, http, nats, otlp];
 
 /** One feed for each configured sink. Throws when two of them are the same. */
 export async function openFeeds(

@@ -1,10 +1,19 @@
-import type { CredentialConfig, Secret, SecretUse } from '../../config/credential.ts';
+import type { CredentialConfig, FieldCredential, Secret, SecretUse } from '../../config/credential.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Clock } from '../../model/ports.ts';
 import type { JwtSvid } from '../sources/source.ts';
 import type { Broken } from '../trust.ts';
 import { commandSource } from './command.ts';
-import { basicForm, bearerForm, Entries, FieldEntry, type FieldForm, headerForm, LoginEntry } from './entries.ts';
+import {
+	basicForm,
+	bearerForm,
+	type CredentialField,
+	Entries,
+	FieldEntry,
+	type FieldForm,
+	headerForm,
+	LoginEntry,
+} from './entries.ts';
 import { SecretFiles } from './file.ts';
 import { jwtSvidSource } from './jwt-svid.ts';
 import { RenewedValue } from './renewed.ts';
@@ -60,7 +69,14 @@ export class CredentialKeeper {
 			if (credentials === undefined) continue;
 			const http = protocol === 'http';
 			upstreams.set(name, {
-				fields: http ? new Entries(credentials.map((one, at) => this.#fieldOf(one, at, used))) : undefined,
+				fields: http
+					? new Entries(
+							credentials.map((one, at) => ({
+								agents: one.agents,
+								entry: this.#fieldOf(one, one.name ?? String(at), used),
+							})),
+						)
+					: undefined,
 				logins: http ? undefined : new Entries(credentials.map((one, at) => this.#loginOf(one, at, used))),
 			});
 		}
@@ -86,6 +102,28 @@ export class CredentialKeeper {
 		return value;
 	}
 
+	/** The header field that a credential comes to which is no agent's matter: of a sink. Open until the end. */
+	field(credential: FieldCredential): () => CredentialField | undefined {
+		const used = new Map<string, Held>();
+		const entry = this.#fieldOf(credential, '', used);
+		for (const held of used.values()) held.sets++;
+		return () => entry.field();
+	}
+
+	/** As {@link field}, for secrets as they are; undefined while one has no valid value. */
+	texts(secrets: readonly Secret[]): () => readonly string[] | undefined {
+		const used = new Map<string, Held>();
+		const values = this.#secrets(
+			used,
+			secrets.map(secret => [secret, 'login'] as const),
+		);
+		for (const held of used.values()) held.sets++;
+		return () => {
+			const texts = values.map(value => value.current());
+			return texts.includes(undefined) ? undefined : texts.map(text => text ?? '');
+		};
+	}
+
 	/** After every change of Sallyport's identity, with its id: JWT-SVIDs of another one are not shown any more. */
 	renewIdentity(id: string | undefined): void {
 		if (id === this.#id) return;
@@ -100,15 +138,11 @@ export class CredentialKeeper {
 	}
 
 	#fieldOf(
-		entry: CredentialConfig,
-		at: number,
+		{ header, bearer, basic, jwt_svid: jwtSvid }: FieldCredential,
+		label: string,
 		used: Map<string, Held>,
-	): { readonly agents: readonly string[]; readonly entry: FieldEntry } {
-		const { agents, header, bearer, basic, jwt_svid: jwtSvid, name: label = String(at) } = entry;
-		const made = (form: FieldForm, values: readonly LivingValue[]) => ({
-			agents,
-			entry: new FieldEntry(label, values, form),
-		});
+	): FieldEntry {
+		const made = (form: FieldForm, values: readonly LivingValue[]) => new FieldEntry(label, values, form);
 		if (header !== undefined) return made(headerForm(header.name), this.#secrets(used, [[header.value, 'header']]));
 		if (bearer !== undefined) return made(bearerForm, this.#secrets(used, [[bearer, 'bearer']]));
 		if (basic !== undefined) {

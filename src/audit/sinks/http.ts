@@ -1,0 +1,36 @@
+import { Batches } from './remote/batches.ts';
+import { arrayOf, Packing } from './remote/packing.ts';
+import { judge, Uploads } from './remote/upload.ts';
+import { remoteKey, type SinkKind } from './sink.ts';
+
+const HEADERS = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+
+/** A server that takes OPA's decision log: gzipped JSON arrays by POST. */
+export const http: SinkKind = {
+	name: 'http',
+	make(config, deps) {
+		if (!('http' in config)) return undefined;
+		const settings = config.http;
+		const key = remoteKey('http', settings.url);
+		const packing = new Packing(settings.batch.bytes, arrayOf);
+		const uploads = new Uploads(settings, deps);
+		const batches = new Batches({
+			async send(lines, from, to) {
+				const { body, end, count } = await packing.pack(lines, from, to);
+				return { ...judge(await uploads.post(body, HEADERS), count), end };
+			},
+			setAside: records => deps.setAside(key, records),
+		});
+		return {
+			key,
+			types: settings.types,
+			gather: settings.batch,
+			rate: settings.rate,
+			sink: {
+				deliver: delivery => batches.deliver(delivery),
+				close: async () => uploads.close(),
+				abandon: () => uploads.close(),
+			},
+		};
+	},
+};

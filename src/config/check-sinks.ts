@@ -1,0 +1,84 @@
+import { checkParts, checkSecret, HTTP_KINDS } from './check-credentials.ts';
+import type { Config } from './schema.ts';
+import { type NatsConfig, type RemoteConfig, settingsOf } from './sinks.ts';
+import { parseHostPort } from './values.ts';
+
+type Path = readonly (string | number)[];
+type Fail = (path: Path, message: string) => void;
+
+/** What no single value of `audit.sinks` shows. */
+export function checkSinks({ audit, identity }: Config, fail: Fail): void {
+	const names = new Set<string>();
+	audit.sinks.forEach((sink, index) => {
+		const kind = Object.keys(sink)[0] ?? '';
+		const at = (...more: Path): Path => ['audit', 'sinks', index, kind, ...more];
+		const { name } = settingsOf(sink);
+		if (name !== undefined && names.has(name)) fail(at('name'), `two sinks are named ${name}`);
+		names.add(name ?? '');
+		if ('http' in sink) checkRemote(sink.http, identity, at, fail);
+		if ('otlp' in sink) checkRemote(sink.otlp, identity, at, fail);
+		if ('nats' in sink) checkNats(sink.nats, at, fail);
+	});
+}
+
+function checkRemote(
+	{ url, credential, present_svid: svid, roots, batch, rate, timeout }: RemoteConfig,
+	identity: Config['identity'],
+	at: (...more: Path) => Path,
+	fail: Fail,
+): void {
+	const problem = urlProblem(url);
+	if (problem !== undefined) fail(at('url'), problem);
+	const clear = problem === undefined && new URL(url).protocol === 'http:';
+	if (clear && credential !== undefined) fail(at('credential'), 'would be sent in the clear: use https://');
+	if (clear && svid) fail(at('present_svid'), 'is for https://');
+	if (clear && roots !== undefined) fail(at('roots'), 'are for https://');
+	if (batch.bytes < 1024) fail(at('batch', 'bytes'), 'expected 1KiB or more');
+	if (rate < 64 * 1024) fail(at('rate'), 'expected 64KiB or more');
+	if (timeout === 0) fail(at('timeout'), 'expected more than 0');
+	if (credential === undefined) return;
+	if (HTTP_KINDS.filter(kind => credential[kind] !== undefined).length !== 1)
+		fail(at('credential'), 'expected exactly one of `header`, `bearer`, `basic` and `jwt_svid`');
+	checkParts(credential, identity, (...more) => at('credential', ...more), fail);
+}
+
+function checkNats(
+	{ servers, credential, present_svid: svid, roots, rate, timeout }: NatsConfig,
+	at: (...more: Path) => Path,
+	fail: Fail,
+): void {
+	servers.forEach((server, index) => {
+		const problem = serverProblem(server);
+		if (problem !== undefined) fail(at('servers', index), problem);
+	});
+	const schemes = new Set(servers.map(server => server.replace(/:.*/, '')));
+	if (schemes.size > 1) fail(at('servers'), 'expected either nats:// or tls:// for all of them');
+	const clear = schemes.has('nats');
+	if (clear && svid) fail(at('present_svid'), 'is for tls://');
+	if (clear && roots !== undefined) fail(at('roots'), 'are for tls://');
+	if (rate < 64 * 1024) fail(at('rate'), 'expected 64KiB or more');
+	if (timeout === 0) fail(at('timeout'), 'expected more than 0');
+	if (credential === undefined) return;
+	// An NKey and what is in a creds file only sign; the others would be said in the clear.
+	if (clear && (credential.token ?? credential.password ?? credential.username) !== undefined)
+		fail(at('credential'), 'would be sent in the clear: use tls://');
+	const { token, username, password, nkey, creds } = credential;
+	const kinds = [token, username ?? password, nkey, creds].filter(kind => kind !== undefined);
+	if (kinds.length !== 1 || (username === undefined) !== (password === undefined))
+		fail(at('credential'), 'expected either `token`, `username` and `password`, `nkey`, or `creds`');
+	for (const [key, secret] of Object.entries(credential))
+		if (secret !== undefined) checkSecret(secret, 'login', at('credential', key), fail);
+}
+
+function serverProblem(text: string): string | undefined {
+	const match = /^(?:nats|tls):\/\/(.+)$/.exec(text);
+	if (match === null) return 'expected nats://HOST:PORT or tls://HOST:PORT';
+	return parseHostPort(match[1] ?? '') === undefined ? 'expected HOST:PORT and nothing else behind //' : undefined;
+}
+
+function urlProblem(text: string): string | undefined {
+	if (!URL.canParse(text)) return 'is no URL';
+	const { username, password, hash } = new URL(text);
+	if (username !== '' || password !== '') return 'holds a user name or a password: they stand in `credential`';
+	return hash === '' ? undefined : 'has a fragment, which no server sees';
+}

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseConfig } from '../../src/config/load.ts';
+
+const BASE = `
+identity: { trust_domain: example.org, svid: { files: { certificate: a.pem, key: a.key, trust_bundle: ca.pem } } }
+policy: { files: [policies] }
+listeners: [{ name: egress, address: 127.0.0.1:17401, serves: http_proxy }]
+`;
+
+const problemsOf = (audit: string, env: NodeJS.ProcessEnv = {}): string[] => {
+	const loaded = parseConfig(`${BASE}audit: ${audit}\n`, '/etc/sallyport/sallyport.yaml', env);
+	return 'problems' in loaded ? loaded.problems.map(({ path, message }) => `${path}: ${message}`) : [];
+};
+
+test('what a sink behind a URL names is found beside the configuration', () => {
+	const audit =
+		'{ sinks: [{ http: { url: "https://audit.internal/logs", roots: ca.pem, credential: { bearer: { env: T } } } }] }';
+	const loaded = parseConfig(`${BASE}audit: ${audit}\n`, '/etc/sallyport/sallyport.yaml', { T: 'abc' });
+	assert.ok(!('problems' in loaded));
+	assert.deepEqual(loaded.config.audit.sinks, [
+		{
+			http: {
+				url: 'https://audit.internal/logs',
+				roots: '/etc/sallyport/ca.pem',
+				credential: { bearer: 'abc' },
+				present_svid: false,
+				batch: { bytes: 32 * 1024, age: 1000 },
+				rate: 16 * 1024 ** 2,
+				timeout: 10_000,
+			},
+		},
+	]);
+});
+
+for (const [audit, expected] of [
+	['{ sinks: [{ http: { url: "ftp://a" } }] }', /url: expected a URL that begins with https/],
+	['{ sinks: [{ http: { url: "https://u:p@a/" } }] }', /http\.url: holds a user name or a password/],
+	['{ sinks: [{ http: { url: "https://a/#x" } }] }', /http\.url: has a fragment/],
+	[
+		'{ sinks: [{ http: { url: "http://a/", credential: { bearer: x } } }] }',
+		/http\.credential: would be sent in the clear/,
+	],
+	['{ sinks: [{ http: { url: "http://a/", present_svid: true } }] }', /http\.present_svid: is for https/],
+	['{ sinks: [{ http: { url: "https://a/", credential: {} } }] }', /http\.credential: expected exactly one of/],
+	[
+		'{ sinks: [{ http: { url: "https://a/", credential: { jwt_svid: { audience: a } } } }] }',
+		/jwt_svid: comes from a Workload API/,
+	],
+	[
+		'{ sinks: [{ http: { url: "https://a/", credential: { header: { name: host, value: a } } } }] }',
+		/header\.name: host is written by Sallyport itself/,
+	],
+	['{ sinks: [{ http: { url: "https://a/", timeout: 0 } }] }', /timeout: expected more than 0/],
+	['{ sinks: [{ http: { url: "https://a/", batch: { bytes: 10B } } }] }', /batch\.bytes: expected 1KiB or more/],
+	['{ sinks: [{ http: { url: "https://a/", rate: 1KiB } }] }', /rate: expected 64KiB or more/],
+	['{ sinks: [{ http: { name: a, url: "https://a/" } }, { stdout: { name: a } }] }', /two sinks are named a/],
+] as const) {
+	test(`refused: ${audit}`, () => {
+		const problems = problemsOf(audit);
+		assert.equal(problems.length, 1, problems.join('\n'));
+		assert.match(problems[0] ?? '', expected);
+	});
+}
+
+test('a secret of a sink that cannot stand where it is used is refused without being said', () => {
+	const [problem = ''] = problemsOf(
+		'{ sinks: [{ http: { url: "https://a/", credential: { bearer: { env: T } } } }] }',
+		{
+			T: 'two words',
+		},
+	);
+	assert.match(problem, /^audit\.sinks\[0\]\.http\.credential\.bearer: /);
+	assert.ok(!problem.includes('two words'));
+});
+
+for (const [nats, expected] of [
+	['{ servers: ["localhost:4222"] }', /servers\[0\]: expected nats:\/\/HOST:PORT or tls/],
+	['{ servers: ["tls://u:p@localhost:4222"] }', /servers\[0\]: expected HOST:PORT and nothing else/],
+	['{ servers: ["tls://a:1", "nats://b:1"] }', /servers: expected either nats:\/\/ or tls:\/\//],
+	['{ servers: ["nats://a:1"], credential: { token: x } }', /credential: would be sent in the clear/],
+	['{ servers: ["tls://a:1"], credential: { username: x } }', /credential: expected either `token`/],
+	['{ servers: ["tls://a:1"], credential: { token: x, nkey: y } }', /credential: expected either `token`/],
+	['{ servers: ["nats://a:1"], present_svid: true }', /present_svid: is for tls/],
+	['{ servers: ["nats://a:1"], subject: "a.*" }', /subject: expected a subject without wildcards/],
+] as const) {
+	test(`refused: nats ${nats}`, () => {
+		const problems = problemsOf(`{ sinks: [{ nats: ${nats} }] }`);
+		assert.equal(problems.length, 1, problems.join('\n'));
+		assert.match(problems[0] ?? '', expected);
+	});
+}
