@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -62,6 +62,8 @@ export interface Pod {
 	run(user: number, command: readonly string[], input?: string): Promise<Ran>;
 	/** Runs helm/sallyport/files/egress.sh in it, as root. */
 	rules(...options: string[]): Promise<Ran>;
+	/** What a server in the pod says to somebody outside of it. */
+	fromOutside(address: string, port: number): Promise<string>;
 	/** Everything that came out of the pod so far. */
 	arrivals(): readonly Arrival[];
 	/** What the world's HTTP servers were asked, each as `METHOD host path`. */
@@ -118,12 +120,22 @@ export async function makePod(
 	const { certificate, key } = workspace.issue('world', 'spiffe://example.org/upstreams/world', {
 		names: Object.keys(names).map(dns => ({ kind: 'dns', value: dns }) as const),
 	});
-	const lines = await startWorld(t, [...enter(world, 0), process.execPath, PROGRAM, certificate, key]);
+	const lines = await startWorld(t, [
+		...[...enter(world, 0), process.execPath, PROGRAM, certificate, key],
+		...[WORLD.v4, WORLD.v6, WORLD.other4, WORLD.other6],
+	]);
 	handOver(workspace.directory);
 	return {
 		through: user => enter(pod, user),
 		run: (user, command, input) => run([...enter(pod, user), ...command], input),
 		rules: (...options) => run([...enter(pod, 0), 'sh', SCRIPT, ...options]),
+		async fromOutside(address, port) {
+			const ask = `import socket, time
+for _ in range(100):
+    try: print(socket.create_connection(('${address}', ${port}), 5).recv(100).decode(), end=''); break
+    except ConnectionRefusedError: time.sleep(0.05)`;
+			return (await run([...enter(world, 0), 'python3', '-c', ask])).stdout;
+		},
 		arrivals: () => lines().filter((line): line is Arrival => 'on' in line),
 		requests: () => lines().flatMap(line => ('request' in line ? [line.request] : [])),
 	};
@@ -141,13 +153,18 @@ async function hold(t: Pick<TestContext, 'after'>, setup: string): Promise<numbe
 	return child.pid ?? 0;
 }
 
-/** Sallyport's user reads the checkout wherever it lies, and has no other right. */
+/** Users read the checkout wherever it lies, and have no other right: root runs as in a container that may do everything. */
 const enter = (pid: number, user: number): string[] => [
 	'nsenter',
 	`--net=/proc/${pid}/ns/net`,
 	`--mount=/proc/${pid}/ns/mnt`,
-	...(user === 0 ? [] : ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups']),
-	...(user === SALLYPORT_USER ? ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'] : []),
+	...(user === 0
+		? []
+		: [
+				'setpriv',
+				...[`--reuid=${user}`, `--regid=${user}`, '--clear-groups', '--no-new-privs'],
+				...['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'],
+			]),
 ];
 
 function must(through: readonly string[], command: readonly string[]): void {
@@ -200,17 +217,13 @@ function run([program = '', ...rest]: readonly string[], input = ''): Promise<Ra
 	});
 }
 
+/** Runs helm/sallyport/files/egress.sh where it changes nothing. */
+export const runScript = (options: readonly string[]): Promise<Ran> => run(['sh', SCRIPT, ...options]);
+
 /** Gives the folder to Sallyport's user; agents may look up certificates in it. */
 export function handOver(path: string): void {
 	chownSync(path, SALLYPORT_USER, SALLYPORT_USER);
 	const directory = lstatSync(path).isDirectory();
 	chmodSync(path, directory ? 0o755 : 0o644);
 	if (directory) for (const name of readdirSync(path)) handOver(join(path, name));
-}
-
-/** Writes a program of the agent's. */
-export function agentFile(workspace: Workspace, name: string, text: string): string {
-	const path = workspace.path(name);
-	writeFileSync(path, text, { mode: 0o644 });
-	return path;
 }

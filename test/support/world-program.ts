@@ -7,14 +7,14 @@ import { createServer as createTcp, type Socket } from 'node:net';
 /**
  * The servers at the other end of a pod's wire, on all addresses: HTTP on 80 and 8000, HTTPS on 443, one that greets
  * first on 2525, one that echoes on 9000, something that answers like DNS on 53, and UDP on 53, 443 and 9000. Says on
- * stdout what arrives, a line of JSON each. Arguments: certificate and key.
+ * stdout what arrives, a line of JSON each. Arguments: certificate, key, and the addresses that UDP is answered from.
  */
 
 const say = (line: object): void => {
 	process.stdout.write(`${JSON.stringify(line)}\n`);
 };
 
-const [certificate = '', key = ''] = process.argv.slice(2);
+const [certificate = '', key = '', ...addresses] = process.argv.slice(2);
 
 const plain = (address: string | undefined): string => (address ?? '').replace(/^::ffff:/, '');
 
@@ -44,7 +44,8 @@ const servers = [
 	{ port: 53, server: createTcp(socket => socket.pipe(socket)) },
 ];
 
-let waiting = servers.length + 3;
+const DATAGRAM_PORTS = [53, 443, 9000];
+let waiting = servers.length + DATAGRAM_PORTS.length * addresses.length;
 const up = (): void => {
 	if (--waiting === 0) say({ up: true });
 };
@@ -52,11 +53,13 @@ for (const { port, server } of servers) {
 	server.on('connection', (socket: Socket) => arrived(port, socket));
 	server.listen({ host: '::', port }, up);
 }
-for (const port of [53, 443, 9000]) {
-	const socket = createSocket({ type: 'udp6' });
-	socket.on('message', (message, { address, port: back }) => {
-		say({ on: `udp:${port}`, to: '', from: plain(address) });
-		socket.send(message, back, address);
-	});
-	socket.bind(port, '::', up);
-}
+for (const port of DATAGRAM_PORTS)
+	for (const own of addresses) {
+		// One each, or an answer could have another address than the question had.
+		const socket = createSocket({ type: own.includes(':') ? 'udp6' : 'udp4' });
+		socket.on('message', (message, { address, port: back }) => {
+			say({ on: `udp:${port}`, to: own, from: address });
+			socket.send(message, back, address);
+		});
+		socket.bind(port, own, up);
+	}

@@ -95,6 +95,7 @@ nft_rules() {
 	printf '\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept\n'
 	nft_dns accept 'udp dport 53'
 	nft_dns accept 'tcp dport 53'
+	# ICMP errors are rate-limited, and a client would hang.
 	printf '\t\tmeta l4proto tcp counter reject with tcp reset\n'
 	printf '\t\tcounter reject with icmpx type admin-prohibited\n\t}\n}\n'
 }
