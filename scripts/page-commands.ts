@@ -1,6 +1,7 @@
 import type { Argument, Command, Option } from 'commander';
 import { auditCommand } from '../src/cli/audit.ts';
 import { certsCommand } from '../src/cli/certs.ts';
+import { checkCommand } from '../src/cli/check.ts';
 import { configCommand } from '../src/cli/config.ts';
 import { demoCommand } from '../src/cli/demo.ts';
 import { doorsCommand } from '../src/cli/doors.ts';
@@ -23,6 +24,7 @@ const COMMANDS: readonly (() => Command)[] = [
 	execCommand,
 	doorsCommand,
 	configCommand,
+	checkCommand,
 	policyCommand,
 	auditCommand,
 	statusCommand,
@@ -41,6 +43,7 @@ const NOT_RUN: readonly (readonly [part: string, reason: string])[] = [
 	['tail -f', 'it goes on until it is interrupted'],
 	['--decision 0', 'the id is that of a record of yours'],
 	['/mnt/elsewhere', 'the checkpoints are held elsewhere'],
+	['sallyport check egress', 'where nothing keeps programs in, ways are open'],
 	['--token-file tokens', 'the folder of the tokens is where your configuration has it'],
 	['fleet.key', 'the key is yours'],
 	['fleet.pub', 'the key is yours'],

@@ -119,6 +119,7 @@ function samples(phase: Phase): readonly unknown[] {
 			protocol,
 			tls: true,
 			sni: 'crm.internal',
+			address: '10.0.0.5',
 			agent: agent.id,
 		});
 		const path = judgedBy(phase, aimed);

@@ -21,7 +21,6 @@ import { openRevocations } from './identity/revocation/revocations.ts';
 import { checkRuntime } from './identity/runtime.ts';
 import { openIdentity } from './identity/source.ts';
 import type { Svid } from './identity/svid.ts';
-import { connectTls } from './transfer/tls-client.ts';
 import { tokenSettingsOf } from './identity/token-settings.ts';
 import { openTokens, type TokenDeps } from './identity/tokens.ts';
 import { openResidentMemory } from './kernel/resident-memory.ts';
@@ -38,6 +37,7 @@ import { SidecarProxy } from './proxy/proxy.ts';
 import { openSqliteState } from './state/sqlite.ts';
 import { createLog, logListening } from './telemetry/log.ts';
 import { countRecords, createMetrics, onScrape } from './telemetry/metrics.ts';
+import { connectTls } from './transfer/tls-client.ts';
 
 /** A running Sallyport. */
 export interface App {

@@ -209,7 +209,8 @@ export class Lines {
 		if (text === undefined) {
 			const name = target.upstream === undefined ? '' : `"name":${quote(target.upstream)},`;
 			const agent = target.agent === undefined ? '' : `,"agent":${quote(target.agent)}`;
-			text = flat(`,"target":{${name}"host":${quote(target.host)},"port":${target.port}${agent}}`);
+			const address = target.address === undefined ? '' : `,"address":${quote(target.address)}`;
+			text = flat(`,"target":{${name}"host":${quote(target.host)},"port":${target.port}${address}${agent}}`);
 			// An undeclared target is made for one call only: nothing to keep.
 			if (target.upstream !== undefined) this.#targets.set(target, text);
 		}

@@ -59,8 +59,8 @@ export function agentDoors(config: Config, agent: SpiffeId, certs: string | unde
 	const doors: Door[] = [];
 	const unusable: Unusable[] = [];
 	for (const listener of config.listeners) {
-		// What comes in to a workload is no way out for anybody.
-		if (listener.serves === 'inbound' || !isFor(listener, agent, config)) continue;
+		// What comes in to a workload is no way out for anybody; captured connections need no address.
+		if (listener.serves === 'inbound' || listener.serves === 'captured' || !isFor(listener, agent, config)) continue;
 		const made = doorOf(listener, { config, agent, name, pair, svid: svid !== undefined, ca });
 		if ('reason' in made) unusable.push(made);
 		else doors.push(made);

@@ -32,6 +32,10 @@ const COMMANDS = (start: () => Promise<StartSidecar>): Readonly<Record<string, E
 		summary: 'check the configuration, print its schema',
 		load: async () => (await import('./config.ts')).configCommand(),
 	},
+	check: {
+		summary: 'try whether something gets around Sallyport',
+		load: async () => (await import('./check.ts')).checkCommand(),
+	},
 	policy: {
 		summary: 'check, test, build and evaluate policy',
 		load: async () => (await import('./policy.ts')).policyCommand(),

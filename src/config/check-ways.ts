@@ -57,6 +57,7 @@ export function checkWays({ listeners, upstreams, identity }: Config, fail: Fail
 			if (before !== undefined)
 				fail(path, `is never tried: by \`${kindOf(before)}\` everybody is known, or refused, already`);
 		});
+		if (listener.serves === 'captured') checkCaptured(listener, index, fail);
 		const { address } = listener;
 		const borne = ways.find(way => way !== 'mtls' && ('token' in way || 'jwt_svid' in way));
 		if (borne !== undefined && address.kind === 'tcp' && !isLoopback(address.host) && !takesTls(listener))
@@ -65,6 +66,18 @@ export function checkWays({ listeners, upstreams, identity }: Config, fail: Fail
 				`${kindOf(borne) === 'token' ? 'tokens' : 'JWT-SVIDs'} travel in the clear here: expected a loopback address or a Unix socket`,
 			);
 	});
+}
+
+/** Redirected connections come from loopback, to the address of their family, and hold nothing that is for Sallyport. */
+function checkCaptured({ address, ...listener }: ListenerConfig, index: number, fail: Fail): void {
+	if (address.kind === 'unix' || (address.host !== '127.0.0.1' && address.host !== '::1'))
+		fail(['listeners', index, 'address'], 'expected 127.0.0.1:PORT or [::1]:PORT: connections are redirected there');
+	const [way, ...more] = waysOf(listener);
+	if (way === undefined || kindOf(way) !== 'as' || more.length > 0)
+		fail(
+			['listeners', index],
+			'expected `authenticate: { as: ID }` alone: on connections that are meant for others nothing is shown to Sallyport',
+		);
 }
 
 interface Placed {
@@ -83,7 +96,8 @@ function checkPlace({ listener, way, kind, session }: Placed, path: Path, fail: 
 		return;
 	}
 	if (listener.address.kind !== 'unix') {
-		if ('as' in way) fail([...path, kind], 'only a Unix socket can be reached by one agent alone');
+		if ('as' in way && listener.serves !== 'captured')
+			fail([...path, kind], 'only a Unix socket can be reached by one agent alone');
 		if ('unix' in way) fail([...path, kind], 'the kernel knows the user on the other end of a Unix socket only');
 	}
 	if (session && 'token' in way && waysOf(listener).at(-1) !== way)

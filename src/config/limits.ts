@@ -22,6 +22,9 @@ export const limits = z.strictObject({
 		.default(10_000)
 		.describe('Time for the TLS handshake, and for a session protocol to say what it wants.'),
 	header_bytes: size.default(32 * 1024).describe('Request line and header fields together.'),
+	peek: duration
+		.default(2_000)
+		.describe('Silence after which a captured connection is one where the server speaks first.'),
 	head: duration.default(10_000).describe('Time for a whole head to arrive.'),
 	body: size.default(1024 ** 2).describe('Greatest body that policy is given.'),
 	body_idle: duration.default(120_000).describe('Time without a byte of a body, either way.'),

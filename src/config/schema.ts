@@ -123,10 +123,10 @@ const listener = z.strictObject({
 		.describe('Name in input, records and metrics.'),
 	address: listenAddress.describe('`HOST:PORT`, or `unix:PATH`.'),
 	serves: z
-		.enum(['http_proxy', 'inbound'])
+		.enum(['http_proxy', 'inbound', 'captured'])
 		.optional()
 		.describe(
-			'`http_proxy`: absolute-form requests and CONNECT. `inbound`: what others call the workload behind for, at `upstream`.',
+			'`http_proxy`: absolute-form requests and CONNECT. `inbound`: what others call the workload behind for, at `upstream`. `captured`: connections that the packet filter redirects here, whatever they speak.',
 		),
 	upstream: z
 		.string()

@@ -19,7 +19,9 @@ const WAYS = [
 			})
 			.describe("By a token of the agent's own, where a certificate cannot be shown."),
 	}),
-	z.strictObject({ as: spiffeIdText.describe('The only agent that can reach this Unix socket.') }),
+	z.strictObject({
+		as: spiffeIdText.describe('The only agent that can reach this Unix socket, or whose connections are captured.'),
+	}),
 	z.strictObject({
 		unix: z
 			.strictObject({

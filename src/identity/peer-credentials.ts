@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
 import type { Config } from '../config/schema.ts';
 import { settingsOf } from '../config/ways.ts';
+import { openSocketOptions } from '../kernel/socket-option.ts';
 
 /** Who is at the other end of a Unix socket, as the kernel noted it when the peer connected (unix(7), SO_PEERCRED). */
 export interface PeerCredentials {
@@ -23,8 +24,8 @@ const ARCHITECTURES: ReadonlySet<string> = new Set(['x64', 'arm64']);
 const PATIENCE = 5_000;
 
 /**
- * Node has neither getsockopt nor a public way to the descriptor of a socket, so both are got round here, and tried on
- * a connection to ourselves before anyone relies on it. Rejects, in words, where it does not work.
+ * Reads what Node cannot (kernel/socket-option.ts), and tries that on a connection to ourselves before anyone relies on
+ * it. Rejects, in words, where it does not work.
  */
 export async function openPeerCredentials(): Promise<ReadPeerCredentials> {
 	if (process.platform !== 'linux' || !ARCHITECTURES.has(process.arch)) {
@@ -32,34 +33,16 @@ export async function openPeerCredentials(): Promise<ReadPeerCredentials> {
 			`the kernel's peer credentials cannot be read on ${process.platform}/${process.arch}; use mutual TLS on an address`,
 		);
 	}
-	// Loaded only where a socket is configured whose peers are known so.
-	const { default: koffi } = await import('koffi');
-	const getsockopt: unknown = koffi
-		.load(null)
-		.func('int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)');
-	if (typeof getsockopt !== 'function') throw new Error('getsockopt cannot be called');
+	const option = await openSocketOptions();
 	const read: ReadPeerCredentials = socket => {
-		const fd = descriptorOf(socket);
-		if (fd === undefined) return undefined;
 		const value = Buffer.alloc(UCRED_BYTES);
-		const length = [UCRED_BYTES];
-		const result: unknown = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, value, length);
-		if (result !== 0 || length[0] !== UCRED_BYTES) return undefined;
+		if (option(socket, SOL_SOCKET, SO_PEERCRED, value) !== UCRED_BYTES) return undefined;
 		const pid = value.readInt32LE(0);
 		// A peer of another pid namespace is pid 0, and still has its uid.
 		return pid < 0 ? undefined : { pid, uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };
 	};
 	await tryOut(read);
 	return read;
-}
-
-/** libuv's handle knows the descriptor; the property is Node's own and may go. */
-function descriptorOf(socket: Socket): number | undefined {
-	if (!('_handle' in socket)) return undefined;
-	const handle = socket._handle;
-	if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return undefined;
-	const { fd } = handle;
-	return typeof fd === 'number' && Number.isInteger(fd) && fd >= 0 ? fd : undefined;
 }
 
 /** Opened once, and only where a listener knows its agents so. Rejects where the kernel does not say who connects. */

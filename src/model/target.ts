@@ -17,6 +17,8 @@ export interface Target {
 	/** Whether Sallyport itself speaks TLS to it. */
 	readonly tls: boolean;
 	readonly sni?: string;
+	/** Where the agent's own connection was going, for captured ones: what the target resolves to must be this. */
+	readonly address?: string;
 	/** The workload behind, which calls come in to; absent where agents call out. */
 	readonly agent?: string;
 	/** The text of `input.target`. */
@@ -24,7 +26,7 @@ export interface Target {
 }
 
 export function target(fields: Omit<Target, 'json'>): Target {
-	const { upstream, host, port, protocol, tls, sni, agent } = fields;
+	const { upstream, host, port, protocol, tls, sni, address, agent } = fields;
 	const json = JSON.stringify({
 		...(upstream === undefined ? {} : { name: upstream }),
 		host,
@@ -32,6 +34,7 @@ export function target(fields: Omit<Target, 'json'>): Target {
 		protocol,
 		tls,
 		...(sni === undefined ? {} : { sni }),
+		...(address === undefined ? {} : { address }),
 		...(agent === undefined ? {} : { agent }),
 	});
 	return Object.freeze({ ...fields, json });

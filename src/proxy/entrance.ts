@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { ListenerConfig } from '../config/schema.ts';
 import type { Identity } from '../model/agent.ts';
 import { refused } from '../model/cause.ts';
@@ -5,18 +6,27 @@ import type { Clock, Recorder } from '../model/ports.ts';
 import { httpSections } from '../protocols/http/section.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Calls } from './call.ts';
+import { CapturedEntrance } from './capture/entrance.ts';
+import type { Original } from './http/callers.ts';
 import { HttpEntrance } from './http/entrance.ts';
 import type { Connections } from './listener/connection.ts';
 import type { Entrance } from './listener/listener.ts';
 import { type RecognitionDeps, recognitionOf } from './listener/recognition.ts';
 import { SessionEntrance } from './session/entrance.ts';
 import type { Setup } from './setup.ts';
+import type { Outgoing } from './upstream/outgoing.ts';
+import type { Upstream } from './upstream/route.ts';
 
 export interface EntranceDeps extends RecognitionDeps {
 	readonly calls: Calls;
 	readonly clock: Clock;
 	readonly recorder: Pick<Recorder, 'control' | 'refusedConnection'>;
 	readonly metrics: Metrics;
+	/** Where a captured connection was going; undefined when the kernel does not say. */
+	originalOf(socket: Socket): Original | undefined;
+	/** Whether connecting there reaches Sallyport itself. */
+	isOwn(place: Original): boolean;
+	readonly outgoing: Pick<Outgoing, 'has'>;
 	/** The configuration in force. */
 	current(): Setup;
 	draining(): boolean;
@@ -74,19 +84,27 @@ export function makeEntrance(
 				),
 		});
 	}
-	return new HttpEntrance(listener, {
+	const http = {
 		...common,
 		recognition,
 		pool,
 		router,
 		tunnels,
 		section: httpSections({ headers: new Set(config.audit.mask.headers), query: new Set(config.audit.mask.query) }),
-		observes: aimed => setup.observes(aimed?.name),
+		observes: (aimed: Upstream | undefined) => setup.observes(aimed?.name),
 		droppedTrailers: () => metrics.droppedTrailers.inc(),
-		credentials: aimed => setup.credentials.fields(aimed),
-		clientCert: who => setup.clientCerts.of(who),
+		credentials: (aimed: string) => setup.credentials.fields(aimed),
+		clientCert: (who: Identity) => setup.clientCerts.of(who),
 		listener: name,
 		door: listener.upstream,
 		upstream,
+	};
+	if (listener.serves !== 'captured') return new HttpEntrance(listener, http);
+	return new CapturedEntrance({
+		...http,
+		originalOf: socket => deps.originalOf(socket),
+		isOwn: place => deps.isOwn(place),
+		isOutgoing: ({ remoteAddress, remotePort }, original) =>
+			deps.outgoing.has({ address: remoteAddress, port: remotePort }, original),
 	});
 }

@@ -1,6 +1,7 @@
 import { boundText } from '../config/listen.ts';
 import type { Config, ListenerConfig } from '../config/schema.ts';
 import type { CredentialSet } from '../identity/credentials/set.ts';
+import { openOriginalDestination, type ReadDestination } from '../kernel/original-destination.ts';
 import type { Cause } from '../model/cause.ts';
 import type { Revocations } from '../model/ports.ts';
 import { type EntranceDeps, makeEntrance } from './entrance.ts';
@@ -9,11 +10,12 @@ import { Connections } from './listener/connection.ts';
 import type { Duty, Entrance, Listener } from './listener/listener.ts';
 import { refusedConnection } from './listener/refusal.ts';
 import { type ProxyIdentity, Setup } from './setup.ts';
-import type { Checked } from './upstream/address.ts';
+import { type Checked, isOwn, type OwnSockets } from './upstream/address.ts';
 import { Lookups, resolveBySystem } from './upstream/lookup.ts';
+import { Outgoing } from './upstream/outgoing.ts';
 
 /** What the proxy is given by app.ts. */
-export interface ProxyDeps extends Omit<EntranceDeps, 'current' | 'draining'> {
+export interface ProxyDeps extends Omit<EntranceDeps, 'current' | 'draining' | 'originalOf' | 'isOwn' | 'outgoing'> {
 	readonly identity: ProxyIdentity;
 	readonly revocations: Pick<Revocations, 'revoked'>;
 	/** Sockets of Sallyport's beside the listeners: admin's. */
@@ -34,6 +36,10 @@ export class SidecarProxy {
 	/** The configuration in force, and those before that have connections. */
 	readonly #setups = new Set<Setup>();
 	readonly #lookups = new Lookups(resolveBySystem, Number(process.env['UV_THREADPOOL_SIZE']) || 4);
+	/** Asked where connections are captured. */
+	#originalOf: ReadDestination | undefined;
+	readonly #outgoing = new Outgoing();
+	readonly #own: OwnSockets = { list: () => this.#ownSockets() };
 	#listeners: ReadonlyMap<string, Listener> = new Map();
 	#setup: Setup | undefined;
 	#conns = 0;
@@ -45,11 +51,13 @@ export class SidecarProxy {
 
 	/** Puts a configuration into force, and closes its credentials with it. Rejects, and leaves everything as it was, when a socket or file is not to be had. */
 	async configure(config: Config, credentials: CredentialSet): Promise<void> {
+		if (config.listeners.some(({ serves }) => serves === 'captured'))
+			this.#originalOf ??= await openOriginalDestination();
 		const before = this.#setup;
 		const setup = new Setup(
 			config,
 			credentials,
-			{ ...this.#deps, own: { list: () => this.#ownSockets() }, lookups: this.#lookups },
+			{ ...this.#deps, own: this.#own, outgoing: this.#outgoing, lookups: this.#lookups },
 			before,
 		);
 		const duties = new Map<ListenerConfig, Duty>();
@@ -169,6 +177,9 @@ export class SidecarProxy {
 				...this.#deps,
 				current: () => this.#setup ?? setup,
 				draining: () => this.#draining,
+				originalOf: socket => this.#originalOf?.(socket),
+				isOwn: ({ address, port }) => isOwn(address, port, this.#own),
+				outgoing: this.#outgoing,
 			}),
 			rate: limits.handshakes_per_second,
 			limits: {

@@ -22,6 +22,7 @@ import { ClientCerts } from './upstream/client-cert.ts';
 import { signInOf } from './upstream/credentials.ts';
 import { Dialler } from './upstream/dial.ts';
 import type { Lookups } from './upstream/lookup.ts';
+import type { Outgoing } from './upstream/outgoing.ts';
 import { UpstreamPool } from './upstream/pool.ts';
 import { behind, Router, type Upstream } from './upstream/route.ts';
 import { UpstreamContexts } from './upstream/tls.ts';
@@ -39,6 +40,8 @@ export interface SetupDeps {
 	readonly revocations: Pick<Revocations, 'revoked'>;
 	readonly metrics: Metrics;
 	readonly own: OwnSockets;
+	/** Told of Sallyport's own connections where some that came back could be captured. */
+	readonly outgoing: Pick<Outgoing, 'add'>;
 	/** One for all configurations: they share the threads. */
 	readonly lookups: Lookups;
 	readonly clock: Clock;
@@ -76,7 +79,7 @@ export class Setup {
 	constructor(
 		config: Config,
 		credentials: CredentialSet,
-		{ identity, revocations, metrics, own, lookups, clock }: SetupDeps,
+		{ identity, revocations, metrics, own, outgoing, lookups, clock }: SetupDeps,
 		before: Setup | undefined,
 	) {
 		const { limits } = config;
@@ -99,6 +102,9 @@ export class Setup {
 			own,
 			lookups,
 			limit: limits.dial,
+			connected: config.listeners.some(({ serves }) => serves === 'captured')
+				? socket => outgoing.add(socket)
+				: undefined,
 			addressOf: name => router.upstream(name)?.config.address,
 			tlsOf: permit => contexts.of(permit.target),
 		});

@@ -20,6 +20,8 @@ export interface SallyportOptions {
 	/** Allows everything by default. */
 	readonly policy?: Policy;
 	readonly env?: Readonly<Record<string, string>>;
+	/** What precedes the command: it runs in another namespace, or as another user. */
+	readonly through?: readonly string[];
 	/** Do not wait until it is up: for starts that must fail. */
 	readonly wait?: false;
 }
@@ -87,7 +89,8 @@ export async function startSallyport(
 		workspace.write(`policies/${name}`, rego);
 	}
 	const file = workspace.write('sallyport.yaml', stringify({ ...defaults(workspace), ...options.config }));
-	const child = spawn(SALLYPORT, ['run', '--config', file], {
+	const [program = SALLYPORT, ...rest] = [...(options.through ?? []), SALLYPORT, 'run', '--config', file];
+	const child = spawn(program, rest, {
 		cwd: workspace.directory,
 		env: { ...process.env, ...options.env },
 		stdio: ['ignore', 'pipe', 'pipe'],

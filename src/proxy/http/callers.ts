@@ -26,10 +26,18 @@ export interface CallersDeps {
 	now(): number;
 }
 
+/** The address and port of a server. */
+export interface Original {
+	readonly address: string;
+	readonly port: number;
+}
+
 /** What a connection showed before its first request. */
 export interface Evidence {
 	/** The accepted socket, below TLS where there is TLS. */
 	readonly accepted: Socket;
+	/** Where it was going, if it was captured. */
+	readonly original?: Original;
 	/** What the rules say of its certificate; `bare` when it showed none. */
 	readonly certificate?: { readonly who: Identity | Refused; readonly bare: boolean };
 }

@@ -3,6 +3,7 @@ import { type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
 import { httpCall } from '../../protocols/http/call.ts';
 import type { Head } from '../../protocols/http/head.ts';
+import { aimRequest, unaimed } from '../capture/aim.ts';
 import { refusedConnection } from '../listener/refusal.ts';
 import { defaultPort, type Upstream } from '../upstream/route.ts';
 import type { Answer } from './answer.ts';
@@ -116,7 +117,8 @@ export class Visit implements ConnectionHandler {
 				?.replace(/\/\/[^/]*@/, '//')
 				.slice(0, 1024) ?? '';
 		const close = refusal.cause === 'draining' || refusal.cause === 'undecodable';
-		const target = upstream?.target ?? router.nowhere;
+		const { original } = this.caller.evidence;
+		const target = upstream?.target ?? (original === undefined ? router.nowhere : unaimed(original));
 		const call = httpCall(request.method, target.host, path, undefined, 'unknown', undefined);
 		calls.decide(
 			{ conn, target, phase: 'request', call, sections: [], permit: 'call', observe: false, refused: refusal },
@@ -135,6 +137,8 @@ export class Visit implements ConnectionHandler {
 	#route(head: Head): Routed | Refused {
 		const { router, upstream } = this.#deps;
 		const { target } = head;
+		const { original } = this.caller.evidence;
+		if (original !== undefined) return aimRequest(head, original, router);
 		if (upstream !== undefined) {
 			if (target.form === 'asterisk') return refused('undecodable', 'the asterisk form is not taken');
 			if (target.form !== 'origin') return refused('target_mismatch', 'a door takes requests in origin form only');
@@ -168,7 +172,14 @@ export class Visit implements ConnectionHandler {
 		if (opened === undefined) return;
 		const { conn, head } = opened;
 		const { upstream } = this.#deps;
-		if (upstream !== undefined)
+		const { original } = this.caller.evidence;
+		if (original !== undefined)
+			exchange.start(
+				conn,
+				'cause' in head ? head : refused('target_mismatch', 'a captured connection leads to one place only'),
+				unaimed(original),
+			);
+		else if (upstream !== undefined)
 			exchange.start(
 				conn,
 				'cause' in head ? head : refused('target_mismatch', 'a door opens no tunnels'),

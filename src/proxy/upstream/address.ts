@@ -47,11 +47,24 @@ export async function resolveTarget(
 		const why = forbiddenAddress(address);
 		if (why !== undefined) return refused('address_forbidden', `${dialled.host} has an address that is ${why}`);
 	}
+	if (target.upstream === undefined && target.address !== undefined)
+		return captured(target.address, addresses, dialled);
 	return addresses.map(({ address }) => ({ address, port: dialled.port }));
 }
 
+/** What a captured connection claims to go to must be where it was going, and that address alone is dialled. */
+function captured(
+	meant: string,
+	found: readonly LookupAddress[],
+	{ host, port }: { readonly host: string; readonly port: number },
+): readonly Checked[] | Refused {
+	return found.some(({ address }) => address === meant)
+		? [{ address: meant, port }]
+		: refused('target_mismatch', `${host} does not resolve to ${meant}, to which the agent connected`);
+}
+
 /** True if connecting to the address would reach one of Sallyport's own listeners. */
-function isOwn(address: string, port: number, own: OwnSockets): boolean {
+export function isOwn(address: string, port: number, own: OwnSockets): boolean {
 	const plain = address.startsWith('::ffff:') ? address.slice(7) : address;
 	for (const socket of own.list()) {
 		if (socket.port !== port) continue;

@@ -25,6 +25,8 @@ export interface DialDeps {
 	readonly limit: number;
 	/** Address that is dialled for a declared upstream; undefined for others. */
 	addressOf(upstream: string): { readonly host: string; readonly port: number } | undefined;
+	/** Told of each connection, in the moment that it is there. */
+	readonly connected?: ((socket: Socket) => void) | undefined;
 	/** Undefined when the target is spoken to in the clear. */
 	tlsOf(permit: AnyPermit): UpstreamTls | Refused | undefined;
 }
@@ -93,6 +95,7 @@ export class Dialler {
 			if (attempt.over) return;
 			const result = await connectTo(permit, remote, attempt);
 			if (!('cause' in result)) {
+				this.#deps.connected?.(result.socket);
 				attempt.finish(result);
 				return;
 			}

@@ -75,7 +75,7 @@ export class UpstreamPool {
 			known = {
 				target,
 				revision,
-				key: `${conn.identity.agent.id} ${target.upstream ?? ''} ${target.host}:${target.port} ${target.tls ? (target.sni ?? '') : '-'} ${revision}`,
+				key: `${conn.identity.agent.id} ${target.upstream ?? ''} ${target.host}:${target.port} ${target.address ?? ''} ${target.tls ? (target.sni ?? '') : '-'} ${revision}`,
 			};
 			this.#keys.set(conn, known);
 		}

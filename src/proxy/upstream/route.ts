@@ -101,6 +101,15 @@ export class Router {
 		return { target: upstream.target, upstream };
 	}
 
+	/** What a captured connection was going to; `serverName` is what its TLS claims. */
+	forCaptured({ address, port }: { readonly address: string; readonly port: number }, serverName?: string): Route {
+		const { target: named, upstream } = this.forTunnel(serverName ?? address, port);
+		return {
+			target: target({ ...named, address, ...(serverName === undefined ? {} : { sni: serverName }) }),
+			...(upstream === undefined ? {} : { upstream }),
+		};
+	}
+
 	/** What CONNECT names. */
 	forTunnel(host: string, port: number): Route {
 		const upstream = this.#places.get(`${host}:${port}`);
