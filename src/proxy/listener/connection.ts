@@ -101,9 +101,9 @@ export class Connections {
 		conn.life.end('agent_aborted');
 	}
 
-	/** Ends the lives; what hangs on them says its last words and closes. */
-	end(cause: Cause): void {
-		for (const conn of this.#conns) conn.life.end(cause);
+	/** Ends the lives; what hangs on them says its last words and closes. `failed` as for `endWhere`. */
+	end(cause: Cause, failed: (error: unknown) => void): void {
+		this.endWhere(() => true, cause, failed);
 	}
 
 	/**
