@@ -5,8 +5,6 @@ import type { NotReady } from './admin/health.ts';
 import { readinessOf } from './admin/readiness.ts';
 import { type Status, statusOf } from './admin/status.ts';
 import { openAudit, signerOf } from './audit/audit.ts';
-import { loadConfigApart } from './config/load-apart.ts';
-import type { Problem } from './config/loaded.ts';
 import { observesAnything } from './config/observe.ts';
 import type { Config } from './config/schema.ts';
 import { warn } from './config/warnings.ts';
@@ -22,7 +20,7 @@ import { checkRuntime } from './identity/runtime.ts';
 import { openIdentity } from './identity/source.ts';
 import type { Svid } from './identity/svid.ts';
 import { tokenSettingsOf } from './identity/token-settings.ts';
-import { openTokens, type TokenDeps } from './identity/tokens.ts';
+import { TokenKeeper, type Tokens } from './identity/tokens.ts';
 import { openResidentMemory } from './kernel/resident-memory.ts';
 import { identity as makeIdentity } from './model/agent.ts';
 import type { Recorder } from './model/ports.ts';
@@ -34,6 +32,7 @@ import { openReportedPolicy } from './policy/report.ts';
 import { Calls } from './proxy/call.ts';
 import { CallMetrics } from './proxy/call-metrics.ts';
 import { SidecarProxy } from './proxy/proxy.ts';
+import { Reloads } from './reload.ts';
 import { openSqliteState } from './state/sqlite.ts';
 import { createLog, logListening } from './telemetry/log.ts';
 import { countRecords, createMetrics, onScrape } from './telemetry/metrics.ts';
@@ -47,9 +46,6 @@ export interface App {
 	/** Drains and stops; resolves when everything is flushed. */
 	stop(): Promise<void>;
 }
-
-/** What a reload cannot change under open sockets and files. */
-const FIXED = ['labels', 'identity', 'audit', 'admin', 'state', 'metrics', 'log'] as const;
 
 /** How often kept policy bundles that no record names any more are removed, milliseconds. */
 const PRUNE_EVERY = 3600_000;
@@ -154,12 +150,12 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			metrics.credentialValid.set({ upstream, credential }, valid ? 1 : 0);
 		if (all.length > 0) reloaded('credentials', allTaken(all));
 	});
-	const tokenDeps: TokenDeps = {
+	const tokenKeeper = new TokenKeeper({
 		clock,
 		revoked: token => revocations.revokedToken(token),
 		report: broken => log.error({ broken }, 'tokens could not be renewed'),
-	};
-	let tokens = await openTokens(tokenSettingsOf(config), tokenDeps);
+	});
+	let tokens = await tokenKeeper.open(tokenSettingsOf(config));
 	const calls = new Calls({
 		policy,
 		input: new InputBuilder(config.labels),
@@ -204,10 +200,12 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		recorder,
 		metrics,
 		otherSockets: () => admin.sockets(),
+		failed: error => log.error({ error: String(error) }, 'a connection did not end as it should'),
+		threads: Number(environment['UV_THREADPOOL_SIZE']) || 4,
 	});
 
 	revocations.enforceBy(() => {
-		void tokens.renew();
+		void tokenKeeper.renew();
 		return proxy.revoke();
 	});
 
@@ -221,8 +219,6 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			audit: config.audit.on_failure === 'deny' ? audit.unwritable : undefined,
 		});
 	const warnOf = (config: Config): void => warn(config, (path, message) => log.warn({ path: path.join('.') }, message));
-	let reloadProblems: readonly Problem[] = [];
-	let waiting: readonly string[] = [];
 	const status = (): Status =>
 		statusOf({
 			config: file,
@@ -240,89 +236,56 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			callsOpen: calls.open,
 			audit: audit.status(),
 			revocations: revocations.status(),
-			configProblems: reloadProblems,
-			restart: waiting,
+			configProblems: reloads.problems,
+			restart: reloads.restart,
 		});
 
 	let announced: ReadonlySet<string> = new Set();
 	const announce = (): void => {
 		announced = logListening(log, proxy.listeners(), announced);
 	};
-	const reloadNow = async (): Promise<ReloadOutcome> => {
-		const identityNow = await identity.reload();
-		const policyNow = await policy.reload();
-		const listNow = await revocations.reload();
-		const others: ReloadProblem[] = [
-			...(identityNow === undefined ? [] : [{ part: 'identity', message: identityNow.broken }]),
-			...(listNow === undefined ? [] : [{ part: 'revocations', message: listNow.broken }]),
-			...(policyNow.ok ? [] : policyNow.problems.map(problem => ({ part: 'policy', ...problem }))),
-		];
-		const ofConfig = (problems: readonly Problem[]) => problems.map(problem => ({ file, ...problem }));
-		const outcome = (problems: readonly Problem[]): ReloadOutcome => ({
-			problems: [...ofConfig(problems).map(problem => ({ part: 'config', ...problem })), ...others],
-			restart: waiting,
-		});
-		const notTaken = (problems: readonly Problem[]): ReloadOutcome => {
-			reloadProblems = problems;
-			reloaded('config', false);
-			log.error({ problems: ofConfig(problems) }, 'the configuration was not taken; the one before stays in force');
-			return outcome(problems);
-		};
-		const loaded = await loadConfigApart(file, environment);
-		if ('problems' in loaded) return notTaken(loaded.problems);
-		const next = loaded.config;
-		const restart = FIXED.filter(
-			section => JSON.stringify(next[section]) !== JSON.stringify(config[section]),
-		) as string[];
-		if (JSON.stringify({ ...next.policy, mode: '' }) !== JSON.stringify({ ...config.policy, mode: '' }))
-			restart.push('policy');
-		// What would keep a restart from starting is said now, and not then.
-		const lost = loaded.missing.filter(
-			({ path }) => restart.some(section => path.startsWith(section)) || path.startsWith('upstreams'),
-		);
-		if (lost.length > 0) return notTaken(lost);
-		const fixed = Object.fromEntries(FIXED.map(section => [section, config[section]]));
-		const effective: Config = Object.freeze({
-			...next,
-			...fixed,
-			policy: { ...config.policy, mode: next.policy.mode },
-		});
+	/** Puts a configuration into force, or leaves everything as it was and rejects. */
+	const apply = async (next: Config): Promise<void> => {
+		const held = await keeper.open(next);
+		let listed: Tokens | undefined;
 		const before = tokens;
-		const held = await keeper.open(effective);
 		try {
-			tokens = await openTokens(tokenSettingsOf(effective), tokenDeps);
-			peerCredentials = await peerCredentialsFor(effective, peerCredentials);
-			await proxy.configure(effective, held);
+			listed = await tokenKeeper.open(tokenSettingsOf(next));
+			tokens = listed;
+			peerCredentials = await peerCredentialsFor(next, peerCredentials);
+			await proxy.configure(next, held);
 		} catch (error) {
-			held.close();
-			if (tokens !== before) tokens.close();
 			tokens = before;
-			return notTaken([{ line: 0, column: 0, path: '', message: (error as Error).message }]);
+			listed?.close();
+			held.close();
+			throw error;
 		}
 		before.close();
 		announce();
-		config = effective;
+		config = next;
 		credentials = held;
 		warnOf(config);
-		reloadProblems = [];
-		waiting = restart;
-		reloaded('config', true);
 		metrics.observe.set(observesAnything(config) ? 1 : 0);
-		log.info(
-			{ restart },
-			restart.length === 0
-				? 'the configuration was read again'
-				: 'the configuration was read again; some sections need a restart',
-		);
-		return outcome([]);
 	};
-	// One after the other: by signal and by the control API they may come at once.
-	let reloading: Promise<unknown> = Promise.resolve();
-	const reload = (): Promise<ReloadOutcome> => {
-		const turn = reloading.then(reloadNow).finally(() => memory.settle());
-		reloading = turn.catch(() => {});
-		return turn;
-	};
+	const brokenOf = (part: string, found: { readonly broken: string } | undefined): ReloadProblem[] =>
+		found === undefined ? [] : [{ part, message: found.broken }];
+	const reloads = new Reloads({
+		file,
+		environment,
+		log,
+		parts: [
+			async () => brokenOf('identity', await identity.reload()),
+			async () => {
+				const outcome = await policy.reload();
+				return outcome.ok ? [] : outcome.problems.map(problem => ({ part: 'policy', ...problem }));
+			},
+			async () => brokenOf('revocations', await revocations.reload()),
+		],
+		config: () => config,
+		apply,
+		taken: yes => reloaded('config', yes),
+		over: () => memory.settle(),
+	});
 
 	const admin = await openAdmin(config.admin, {
 		identity,
@@ -333,7 +296,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		readiness,
 		degraded: () => missingCredentials(credentials.status()),
 		status,
-		reload,
+		reload: () => reloads.reload(),
 		log,
 	});
 	const identified = (svid: Svid | undefined): void => {
@@ -354,7 +317,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	// A reload that is asked for already waits for the first configuration.
 	warnOf(config);
 	const configured = proxy.configure(config, credentials);
-	reloading = configured.catch(() => {});
+	reloads.after(configured);
 	await configured;
 	reloaded('config', true);
 	announce();
@@ -372,7 +335,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		await audit.close();
 		await admin.close();
 		clearInterval(pruning);
-		tokens.close();
+		tokenKeeper.close();
 		policy.close();
 		reports?.close();
 		keeper.close();
@@ -382,5 +345,5 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		memory.close();
 		log.info('stopped');
 	};
-	return { reload, status, stop };
+	return { reload: () => reloads.reload(), status, stop };
 }

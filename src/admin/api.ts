@@ -7,7 +7,7 @@ import { RevocationsApi, type RevocationsApiDeps } from './revocations.ts';
 
 /** Something that a reload did not take. */
 export interface ReloadProblem {
-	/** `config`, `identity` or `policy`. */
+	/** `config`, `identity`, `policy` or `revocations`. */
 	readonly part?: string;
 	readonly file?: string;
 	/** From 1; 0 or absent when it concerns the file as a whole. */
@@ -29,7 +29,7 @@ export interface ApiDeps extends RevocationsApiDeps {
 	readonly recorder: Pick<Recorder, 'control'>;
 	/** The body of `GET /v1/status`. */
 	status(): object;
-	/** Reads configuration, identity and policy again; what is in force afterwards is in force when it resolves. */
+	/** Reads configuration, identity, policy and the list of revocations again; what is in force afterwards is in force when it resolves. */
 	reload(): Promise<ReloadOutcome>;
 }
 

@@ -6,7 +6,7 @@ import { readSubject, type Subject } from '../identity/revocation/subject.ts';
 import type { Clock, Recorder } from '../model/ports.ts';
 import type { ControlRecord } from '../model/record.ts';
 import type { Operator } from './operators.ts';
-import { answerJson, answerProblem } from './problem.ts';
+import { answerJson, answerProblem, type ProblemDetails } from './problem.ts';
 
 export interface RevocationsApiDeps {
 	readonly revocations: Pick<RevocationsInForce, 'list' | 'refusal' | 'revoke' | 'revoked' | 'undo'>;
@@ -16,6 +16,8 @@ export interface RevocationsApiDeps {
 
 /** Greatest body, bytes. */
 const MAX_BODY = 16 * 1024;
+/** The greatest that is read to its end, bytes, so that whoever sent it can be told that it is too large. */
+const MAX_READ = 1024 * 1024;
 /** How long a revocation waits for its record, milliseconds: a slow disk must not keep an agent connected. */
 const RECORD_PATIENCE = 50;
 /** How long an answer waits to say whether the record was written, milliseconds. */
@@ -52,7 +54,7 @@ export class RevocationsApi {
 		const begun = performance.now();
 		const order = orderOf(await bodyOf(request));
 		if (typeof order === 'string') {
-			answerProblem(response, { status: 400, title: 'This is no revocation.', detail: order });
+			this.#refuse(operator, 'revoke', response, { status: 400, title: 'This is no revocation.', detail: order });
 			return;
 		}
 		const { revocations, clock } = this.#deps;
@@ -68,7 +70,8 @@ export class RevocationsApi {
 		};
 		const full = revocations.refusal(revocation);
 		if (full !== undefined) {
-			answerProblem(response, { status: 409, title: 'It was not taken.', detail: `${full}: undo some first` });
+			const detail = `${full}: undo some first`;
+			this.#refuse(operator, 'revoke', response, { status: 409, title: 'It was not taken.', detail });
 			return;
 		}
 		const shown = revocationJson(revocation);
@@ -104,7 +107,8 @@ export class RevocationsApi {
 	async undo(operator: Operator, what: string | undefined, response: ServerResponse): Promise<void> {
 		const subject = what === undefined ? { broken: 'the query has no `what`' } : readSubject(what);
 		if ('broken' in subject) {
-			answerProblem(response, { status: 400, title: 'This names no revocation.', detail: subject.broken });
+			const problem = { status: 400, title: 'This names no revocation.', detail: subject.broken };
+			this.#refuse(operator, 'revoke_undo', response, problem);
 			return;
 		}
 		const detail = { ...operator.detail, what: subject.what };
@@ -126,6 +130,21 @@ export class RevocationsApi {
 		if ('missing' in undone)
 			answerProblem(response, { status: 404, title: 'It was not undone.', detail: undone.missing });
 		else answerJson(response, 200, { undone: revocationJson(undone.revocation) });
+	}
+
+	/** An order that is not taken leaves a record of its own. */
+	#refuse(
+		operator: Operator,
+		action: 'revoke' | 'revoke_undo',
+		response: ServerResponse,
+		problem: ProblemDetails & { readonly detail: string },
+	): void {
+		this.#deps.recorder.control({
+			action: `${action}_refused`,
+			operator: operator.name,
+			detail: { ...operator.detail, status: problem.status, error: problem.detail },
+		});
+		answerProblem(response, problem);
 	}
 
 	/** Whether it was written. */
@@ -179,8 +198,10 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer | string> {
 	for await (const chunk of request) {
 		if (!Buffer.isBuffer(chunk)) continue;
 		bytes += chunk.length;
-		if (bytes > MAX_BODY) return `the body is larger than ${MAX_BODY / 1024} KiB`;
-		chunks.push(chunk);
+		// The request, and the connection with it, ends with the loop.
+		if (bytes > MAX_READ) break;
+		if (bytes <= MAX_BODY) chunks.push(chunk);
 	}
+	if (bytes > MAX_BODY) return `the body is larger than ${MAX_BODY / 1024} KiB`;
 	return Buffer.concat(chunks);
 }

@@ -3,7 +3,6 @@ import { Command } from 'commander';
 import { duration } from '../config/values.ts';
 import { type Revocation, readRevocation } from '../identity/revocation/entry.ts';
 import { readSigningKey, readVerifyKeys } from '../identity/revocation/list-key.ts';
-import { limitProblem } from '../identity/revocation/local.ts';
 import { readList, signList } from '../identity/revocation/signed-list.ts';
 import { readSubject } from '../identity/revocation/subject.ts';
 import {
@@ -41,7 +40,7 @@ export function revocationsCommand(terminal: Terminal = processTerminal()): Comm
 		.option('--out <file>', 'where the list is written; the standard output when absent')
 		.option('--from <file>', 'JSON list of {what, reason, operator, since, until}')
 		.option('--reason <text>', 'why what is named is revoked')
-		.option('--operator <name>', 'who revokes it', 'signer')
+		.option('--operator <name>', 'who revokes it; signer when absent')
 		.option('--for <duration>', 'what is named ends by itself after so long')
 		.option('--sequence <number>', 'grows with every list; milliseconds since 1970 when absent')
 		.addHelpText(
@@ -72,6 +71,9 @@ function sign(what: readonly string[], options: SignOptions, terminal: Terminal)
 	const key = readSigningKey(contents('--key', keyFile).toString('utf8'));
 	if ('broken' in key) throw mistake(`--key: ${key.broken}`);
 	const issued = Date.now();
+	for (const option of ['reason', 'operator', 'for'] as const)
+		if (what.length === 0 && options[option] !== undefined)
+			throw mistake(`--${option} is about what is named, and nothing is`);
 	if (what.length > 0 && (reason === undefined || reason.trim() === ''))
 		throw mistake('--reason is missing: say why what is named is revoked');
 	const lasting = options.for === undefined ? undefined : milliseconds(options.for);
@@ -87,11 +89,12 @@ function sign(what: readonly string[], options: SignOptions, terminal: Terminal)
 		};
 	});
 	const revocations = [...(from === undefined ? [] : readEntries(from)), ...named];
-	const problem = limitProblem(revocations);
-	if (problem !== undefined) throw mistake(problem);
 	const sequence = options.sequence === undefined ? issued : Number(options.sequence);
 	if (!Number.isSafeInteger(sequence) || sequence < 0) throw mistake('--sequence: expected a whole number');
 	const list = signList({ sequence, issued, revocations }, key);
+	// What followers would not take is not given out.
+	const read = readList(Buffer.from(list), [key]);
+	if ('broken' in read) throw mistake(`whoever follows it would not take it: ${read.broken}`);
 	if (out === undefined) terminal.out(list);
 	else {
 		// Whoever watches the file sees a whole one.

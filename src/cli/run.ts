@@ -70,7 +70,10 @@ class Signals {
 	}
 
 	#reload(): void {
-		if (this.#sidecar !== undefined) void this.#sidecar.reload();
+		if (this.#sidecar !== undefined)
+			this.#sidecar
+				.reload()
+				.catch((error: Error) => createLog('info').error({ error: error.message }, 'the reload failed'));
 		else this.#asked ??= 'reload';
 	}
 

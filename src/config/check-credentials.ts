@@ -53,6 +53,8 @@ export function checkSecret(secret: Secret, use: SecretUse, path: Path, fail: Fa
 		if (secret.command[0] === '') fail([...path, 'command', 0], 'is empty: expected a program');
 		if (secret.ttl < 1000) fail([...path, 'ttl'], 'expected 1s or more');
 		if (secret.timeout === 0) fail([...path, 'timeout'], 'expected more than 0');
+		if (secret.timeout !== undefined && secret.timeout >= secret.ttl)
+			fail([...path, 'timeout'], 'expected less than `ttl`: what comes later is over already');
 	}
 }
 

@@ -12,7 +12,7 @@ const command = z.strictObject({
 		.max(64)
 		.describe('Program and arguments, started without a shell; what it prints is the secret.'),
 	ttl: duration.default(300_000).describe('How long what it printed is good; it is run again after four fifths.'),
-	timeout: duration.default(10_000).describe('Time for one run.'),
+	timeout: duration.optional().describe('Time for one run; 10s when absent, or `ttl` where that is shorter.'),
 });
 
 const file = z.strictObject({ file: z.string().min(1).describe('File that holds it; watched.') });

@@ -44,7 +44,7 @@ export class JwtCallers {
 		const rules = { audience: this.#audience, authorities: (domain: string) => this.#deps.authorities(domain) };
 		const facts = judgeJwtSvid(token, rules, when);
 		if ('cause' in facts) return facts;
-		const who = identity(facts.spiffeId, 'jwt_svid', { notAfter: facts.notAfter });
+		const who = identity(facts.spiffeId, 'jwt_svid', { notAfter: facts.notAfter + when.skew });
 		this.#kept.set(key, { facts, identity: who });
 		const [oldest] = this.#kept.keys();
 		if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest);

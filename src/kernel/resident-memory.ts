@@ -31,7 +31,8 @@ export async function openResidentMemory(): Promise<ResidentMemory> {
 		for (const timer of timers) clearTimeout(timer);
 		timers.clear();
 	};
-	const pass = process.platform === 'linux' ? await openPass() : undefined;
+	// What saves memory only must not keep anything from starting.
+	const pass = process.platform === 'linux' ? await openPass().catch(() => undefined) : undefined;
 	const settle = (): void => {
 		close();
 		if (pass === undefined) return;

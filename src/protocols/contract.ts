@@ -43,7 +43,13 @@ export type SessionStep =
 	/** * A token shown in the protocol's own way. */
 	| { readonly kind: 'authenticate'; readonly username: string; readonly password: string }
 	/** * The opening of the session, in phase `connect`. */
-	| { readonly kind: 'decide'; readonly call: CallFacts; readonly sections: readonly Section[] }
+	| {
+			readonly kind: 'decide';
+			readonly call: CallFacts;
+			readonly sections: readonly Section[];
+			/** It cannot be carried out: then that is the decision, and no policy is asked. */
+			readonly refused?: Refused;
+	  }
 	/** * Opens the upstream's socket. */
 	| { readonly kind: 'dial'; readonly permit: SessionPermit }
 	/** * Work too long for the event loop (a key derivation); rejections come back as `refused`. */

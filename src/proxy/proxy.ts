@@ -20,6 +20,10 @@ export interface ProxyDeps extends Omit<EntranceDeps, 'current' | 'draining' | '
 	readonly revocations: Pick<Revocations, 'revoked'>;
 	/** Sockets of Sallyport's beside the listeners: admin's. */
 	otherSockets(): readonly Checked[];
+	/** Threads that look up names, among other things. */
+	readonly threads: number;
+	/** Told what failed at the end of a session or connection; the others end all the same. */
+	failed(error: unknown): void;
 }
 
 /** How long connections have for their last words, milliseconds. */
@@ -35,7 +39,7 @@ export class SidecarProxy {
 	readonly #connections = new Map<string, Connections>();
 	/** The configuration in force, and those before that have connections. */
 	readonly #setups = new Set<Setup>();
-	readonly #lookups = new Lookups(resolveBySystem, Number(process.env['UV_THREADPOOL_SIZE']) || 4);
+	readonly #lookups: Lookups;
 	/** Asked where connections are captured. */
 	#originalOf: ReadDestination | undefined;
 	readonly #outgoing = new Outgoing();
@@ -47,9 +51,10 @@ export class SidecarProxy {
 
 	constructor(deps: ProxyDeps) {
 		this.#deps = deps;
+		this.#lookups = new Lookups(resolveBySystem, deps.threads);
 	}
 
-	/** Puts a configuration into force, and closes its credentials with it. Rejects, and leaves everything as it was, when a socket or file is not to be had. */
+	/** Puts a configuration into force, and closes its credentials with it. Rejects, closes them too, and leaves everything else as it was, when a socket or file is not to be had. */
 	async configure(config: Config, credentials: CredentialSet): Promise<void> {
 		if (config.listeners.some(({ serves }) => serves === 'captured'))
 			this.#originalOf ??= await openOriginalDestination();
@@ -71,6 +76,7 @@ export class SidecarProxy {
 			}
 		} catch (error) {
 			for (const { entrance } of duties.values()) entrance.close();
+			setup.close('draining');
 			throw error;
 		}
 		// Nothing comes between from here on.
@@ -156,7 +162,7 @@ export class SidecarProxy {
 	async close(cause: Cause): Promise<void> {
 		for (const listener of this.#listeners.values()) listener.close();
 		for (const entrance of this.#entrances()) entrance.close();
-		for (const connections of this.#connections.values()) connections.end(cause);
+		for (const connections of this.#connections.values()) connections.end(cause, error => this.#deps.failed(error));
 		for (const setup of this.#setups) setup.close(cause);
 		const open = (): boolean => [...this.#connections.values()].some(({ size }) => size > 0);
 		const deadline = performance.now() + LAST_WORDS;
@@ -205,13 +211,17 @@ export class SidecarProxy {
 	}
 
 	#judgeAgain(now: Setup, before: Setup): void {
-		for (const call of this.#deps.calls.sessions()) {
+		for (const call of [...this.#deps.calls.sessions()]) {
 			const { conn, target } = call.request;
-			const cause: Cause | undefined =
-				now.mayUse(conn.listener, conn.identity)?.cause ??
-				(now === before || now.leadsAsBefore(before, conn, target) ? undefined : 'policy_changed') ??
-				call.judgeAgain(now.observes(target.upstream));
-			if (cause !== undefined) call.life.end(cause);
+			try {
+				const cause: Cause | undefined =
+					now.mayUse(conn.listener, conn.identity)?.cause ??
+					(now === before || now.leadsAsBefore(before, conn, target) ? undefined : 'policy_changed') ??
+					call.judgeAgain(now.observes(target.upstream));
+				if (cause !== undefined) call.life.end(cause);
+			} catch (error) {
+				this.#deps.failed(error);
+			}
 		}
 	}
 

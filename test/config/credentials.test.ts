@@ -47,6 +47,7 @@ test('what is wrong with an entry is said where it stands, without saying the se
 		['basic: { username: a, password: "held\\u0007" }', `${HERE}.basic.password: holds control characters`],
 		['bearer: { command: [] }', `${HERE}.bearer`],
 		['bearer: { command: "held" }', `${HERE}.bearer`],
+		['bearer: { command: [a], ttl: 5s, timeout: 5s }', `${HERE}.bearer.timeout: expected less than \`ttl\``],
 		['bearer: { command: [a], ttl: 500ms }', `${HERE}.bearer.ttl: expected 1s or more`],
 		['bearer: { command: [a], timeout: 0 }', `${HERE}.bearer.timeout: expected more than 0`],
 		['bearer: { file: none }', `${HERE}.bearer: the file none cannot be read (ENOENT)`],

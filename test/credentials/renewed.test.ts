@@ -97,3 +97,16 @@ test('a JWT-SVID is asked for again after half its life, and soon while the one 
 	assert.ok('text' in second);
 	assert.equal(second.renew, now + 165_000);
 });
+
+test('what is over when it comes is a failure: the next look waits longer each time', async t => {
+	const { value, asked } = opened(async n => ({ ...good(n, 0), expires: Date.now() - 1 }));
+	t.after(() => value.close());
+	await value.start();
+	assert.equal(value.current(), undefined);
+	assert.match(value.state().problem ?? '', /over before/);
+	// Without it there would be four a second.
+	await until(() => asked() === 2, 'the next look');
+	const since = performance.now();
+	await until(() => asked() === 3, 'the one after that');
+	assert.ok(performance.now() - since > 750, 'it waits');
+});

@@ -64,3 +64,24 @@ test('when the SVID expires an idle session ends, and one in a transaction ends 
 		['session_expired', 'session_expired', 'session_expired'],
 	);
 });
+
+test('with `close` a statement that is under way ends with the SVID', async t => {
+	const workspace = makeWorkspace(t);
+	const db = await usePostgres(t, { sql: [] });
+	const sallyport = await startSallyport(t, workspace, {
+		config: {
+			listeners: [{ name: 'orders', address: '127.0.0.1:0', upstream: 'orders' }],
+			upstreams: { orders: { address: `127.0.0.1:${db.port}`, protocol: 'postgres' } },
+			limits: { on_expiry: 'close' },
+		},
+	});
+	const port = Number(sallyport.address('orders').split(':').at(-1));
+	const { certificate, key } = workspace.issue('short', 'spiffe://example.org/agents/short', { lifetime: 3000 });
+	const ssl = { ca: readFileSync(workspace.ca), cert: readFileSync(certificate), key: readFileSync(key) };
+	const client = pgClient({ port, user: 'postgres', database: 'postgres', ssl });
+	client.on('error', () => {});
+	await client.connect();
+	await assert.rejects(client.query('select pg_sleep(60)'), { code: '57P01' });
+	const outcome = await sallyport.waitForRecord(({ type }) => type === 'outcome', 'the outcome');
+	assert.equal(outcome.cause, 'session_expired');
+});

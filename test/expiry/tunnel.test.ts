@@ -23,3 +23,22 @@ test('a tunnel outlives the SVID that opened it, and ends at its greatest age', 
 	await wire.closed();
 	assert.equal((await stage.outcome()).cause, 'session_expired');
 });
+
+test('with `close` a tunnel ends with the SVID that opened it', async t => {
+	const echo = await startEcho(t);
+	const stage = await openStage(t, {
+		upstreams: { echo: { address: echo.address, hosts: ['echo.test'], protocol: 'tcp' } },
+		limits: { on_expiry: 'close' },
+	});
+	const lifetime = 3000;
+	const expires = Math.floor((Date.now() + lifetime) / 1000) * 1000;
+	const agent = stage.workspace.issue('short', 'spiffe://example.org/agents/short', { lifetime });
+	const wire = await openWire(t, stage.sallyport.address('egress'), { agent });
+	wire.send(`CONNECT echo.test:${echo.port} HTTP/1.1\r\nHost: echo.test:${echo.port}\r\n\r\n`);
+	await wire.receives('200 Connection Established');
+	wire.send('here');
+	await wire.receives('here');
+	await wire.closed();
+	assert.ok(Date.now() >= expires, 'not before');
+	assert.equal((await stage.outcome()).cause, 'session_expired');
+});

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { openTokens, type TokenSettings } from '../../src/identity/tokens.ts';
+import { type Tokens as Opened, type TokenDeps, TokenKeeper, type TokenSettings } from '../../src/identity/tokens.ts';
 
 const A = 'spiffe://example.org/agents/a';
 const B = 'spiffe://example.org/agents/b';
@@ -29,7 +29,14 @@ async function setUp(t: TestContext) {
 	return { directory, clock, setting, open, read };
 }
 
-type Tokens = Awaited<ReturnType<typeof openTokens>>;
+/** One configuration's tokens, with the keeper that has no others. */
+type Tokens = Opened & Pick<TokenKeeper, 'renew'>;
+
+async function openTokens(settings: readonly TokenSettings[], deps: TokenDeps): Promise<Tokens> {
+	const keeper = new TokenKeeper(deps);
+	const tokens = await keeper.open(settings);
+	return { forListener: tokens.forListener, close: () => keeper.close(), renew: () => keeper.renew() };
+}
 
 function who(tokens: Tokens, token: string, listener = 'egress', username = 'agent'): string {
 	const judged = tokens.forListener(listener)?.identify(username, token);
@@ -47,8 +54,6 @@ test('each agent gets a token of its own, 256 bits, readable by its owner only',
 	assert.equal((await stat(join(directory, 'a'))).mode & 0o777, 0o700);
 	assert.equal((await stat(join(directory, 'a', 'token'))).mode & 0o777, 0o600);
 	assert.deepEqual(await readdir(join(directory, 'a')), ['token']);
-	assert.equal(tokens.path('egress', A), join(directory, 'a', 'token'));
-	assert.equal(tokens.path('egress', 'spiffe://example.org/agents/c'), undefined);
 	const judged = tokens.forListener('egress')?.identify('agent', a);
 	if (judged === undefined || 'cause' in judged) assert.fail();
 	assert.deepEqual([judged.authentication, judged.notAfter], ['token', clock.time + 2 * HOUR]);
@@ -220,4 +225,51 @@ test('when a file cannot be written the tokens in force stay, and it is reported
 	await rm(join(directory, 'a'));
 	await tokens.renew();
 	assert.deepEqual([who(tokens, old), who(tokens, await read('a'))], [A, A]);
+});
+
+test('two configurations have one and the same token, whoever replaces it, and the second one lets go of it', async t => {
+	const { clock, setting, read } = await setUp(t);
+	const keeper = new TokenKeeper({ clock });
+	t.after(() => keeper.close());
+	const whose = (tokens: Opened, token: string): string => {
+		const judged = tokens.forListener('egress')?.identify('', token);
+		return judged === undefined ? 'no tokens' : 'cause' in judged ? judged.cause : judged.agent.id;
+	};
+	const before = await keeper.open([setting()]);
+	const first = await read('a');
+	clock.time += HOUR;
+	const next = await keeper.open([setting({ rotate: 2 * HOUR })]);
+	assert.equal(await read('a'), first, 'by the later one it is not due');
+	next.close();
+	await keeper.renew();
+	const second = await read('a');
+	assert.notEqual(second, first, 'the one that was not taken has no say any more');
+	clock.time += HOUR;
+	const last = await keeper.open([setting()]);
+	const third = await read('a');
+	assert.notEqual(third, second, 'it was due');
+	for (const tokens of [before, last]) assert.deepEqual([whose(tokens, second), whose(tokens, third)], [A, A]);
+	before.close();
+	assert.equal(whose(last, third), A);
+	last.close();
+	assert.equal(whose(last, third), 'identity_invalid', 'nobody has it');
+});
+
+test('a token that was let go of while it was renewed is not known', async t => {
+	const { clock, setting, read } = await setUp(t);
+	const keeper = new TokenKeeper({ clock });
+	t.after(() => keeper.close());
+	const tokens = await keeper.open([setting({ agents: [A] })]);
+	const first = await read('a');
+	clock.time += HOUR;
+	const renewing = keeper.renew();
+	// Its turn has begun by then.
+	await Promise.resolve();
+	tokens.close();
+	await renewing;
+	const judged = [first, await read('a')].map(token => tokens.forListener('egress')?.identify('', token));
+	assert.deepEqual(
+		judged.map(who => who !== undefined && 'cause' in who && who.cause),
+		['identity_invalid', 'identity_invalid'],
+	);
 });

@@ -66,7 +66,7 @@ test('Sallyport logs in with its own credential, and the agent never has it', as
 		}
 		await until(() => door.door.size === 0);
 		const before = db.connections();
-		assert.equal(door.dials.length, door.outcomes.filter(outcome => outcome.cause !== 'no_credential').length);
+		assert.equal(door.dials.length, door.outcomes.length);
 		assert.ok(before > 0);
 	}
 });

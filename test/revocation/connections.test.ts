@@ -62,3 +62,13 @@ test('what fails at the end of one connection is told, and the others end', () =
 	);
 	assert.deepEqual([ended.length, failures.length, causes()], [2, 1, ['revoked', 'revoked']]);
 });
+
+test('the end of all of them is no different', () => {
+	const { connections, conns, causes } = open(token('one'), token('two'));
+	conns[0]?.life.onEnd(() => {
+		throw new Error('its ender fails');
+	});
+	const failures: unknown[] = [];
+	connections.end('draining', error => failures.push(error));
+	assert.deepEqual([failures.length, causes()], [1, ['draining', 'draining']]);
+});

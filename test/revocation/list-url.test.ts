@@ -36,7 +36,8 @@ test('the list of a fleet by URL: in force before the first call, followed by ET
 	await until(() => server.held() === 1, 'the server is asked to wait');
 	assert.deepEqual(server.asked.at(-1), { etag: '"1"', prefer: 'wait=2' });
 	const served = performance.now();
-	server.serve(signer.list(8, [idOf('b')]));
+	const eighth = signer.list(8, [idOf('b')]);
+	server.serve(eighth);
 	await open.closed();
 	t.diagnostic(`a connection was cut ${(performance.now() - served).toFixed(1)} ms after the list was served`);
 	assert.equal(await cause('a'), '200', 'what is not on the list any more is given back');
@@ -47,6 +48,10 @@ test('the list of a fleet by URL: in force before the first call, followed by ET
 	assert.equal(record['operator'], 'sallyport');
 	assert.equal((record['detail'] as { connections: number }).connections, 1);
 	assert.equal((await stage.revoke('--undo', idOf('b'))).code, 1, 'it ends where it was begun');
+
+	// The same under another tag: the server is asked to wait with that one.
+	server.serve(eighth);
+	await until(() => server.held() === 1 && server.asked.at(-1)?.etag === '"3"', 'the server is asked to wait by it');
 
 	// None of these is taken, and what is in force stays.
 	for (const [list, problem] of [

@@ -46,7 +46,7 @@ test('what is no revocation is refused in words, by the command and by the API, 
 		[{ ...good, for_seconds: 1e12 }, /`for_seconds`/],
 		[{ ...good, until: '2030-01-01T00:00:00Z' }, /a member other than/],
 		[[good], /no JSON object/],
-		[{ ...good, reason: 'x'.repeat(20_000) }, /larger than 16 KiB/],
+		[{ ...good, reason: 'x'.repeat(500_000) }, /larger than 16 KiB/],
 	] as const) {
 		const answer = await control('POST', '/v1/revocations', body);
 		assert.equal(answer.status, 400, answer.text);
@@ -70,6 +70,10 @@ test('what is no revocation is refused in words, by the command and by the API, 
 	] as const)
 		assert.equal((await control(method, path)).status, status, `${method} ${path}`);
 	assert.deepEqual((await control('GET', '/v1/revocations')).json(), { revocations: [] });
+	const refused = (action: string) => sallyport.records().filter(record => record['action'] === action);
+	assert.equal(refused('revoke_refused').length, 9, 'each order that was not taken has its record');
+	assert.equal(refused('revoke_undo_refused').length, 3);
+	assert.match(JSON.stringify(refused('revoke_refused')[0]), /"operator":"uid:\d+".*"status":400.*`what` is missing/);
 	assert.equal(
 		sallyport.records().some(record => record['action'] === 'revoke'),
 		false,
@@ -83,6 +87,7 @@ test('`revocations sign` and `show`: mistakes are told with status 2, a bad list
 	const verify = workspace.write('fleet.pub', signer.publicKey);
 	const list = workspace.write('list.jws', makeSigner().list(1));
 	const entries = workspace.write('entries.json', JSON.stringify([{ what: idOf('a') }]));
+	const none = workspace.write('none.json', '[]');
 	const run = (...words: string[]) => command(['revocations', ...words], { cwd: workspace.directory });
 	const mistakes = [
 		[['sign'], 2, /--key/],
@@ -90,6 +95,11 @@ test('`revocations sign` and `show`: mistakes are told with status 2, a bad list
 		[['sign', '--key', key, idOf('a')], 2, /--reason is missing/],
 		[['sign', '--key', key, '--reason', 'r', 'a'], 2, /begins with none/],
 		[['sign', '--key', key, '--sequence', 'x'], 2, /--sequence/],
+		[['sign', '--key', key, '--for', '1h'], 2, /--for is about what is named, and nothing is/],
+		[['sign', '--key', key, '--from', none, '--reason', 'r'], 2, /--reason is about what is named/],
+		[['sign', '--key', key, '--operator', 'o'], 2, /--operator is about what is named/],
+		[['sign', '--key', key, idOf('a'), '--reason', 'r'.repeat(1025)], 2, /whoever follows it would not take it.*1024/],
+		[['sign', '--key', key, idOf('a'), '--reason', 'r', '--operator', 'o'.repeat(3000)], 2, /would not take it/],
 		[['sign', '--key', key, '--from', entries], 2, /entry 1: it has no reason/],
 		[['show', list, '--verify-key', key], 2, /a PRIVATE KEY in it/],
 		[['show', list, '--verify-key', verify], 1, /signed with a key that is not in `verify_key`/],

@@ -65,6 +65,8 @@ test('an id, a serial and a token are found by themselves, a pattern by all that
 	assert.equal(detail('agents/b', { token: '0123456789abcdef' }), 'by its token');
 	assert.equal(detail('agents/b', { token: 'fedcba9876543210' }), undefined);
 	assert.equal(view.revoked({ agent: { id: 'spiffe://other.org/agents/a' } }), undefined);
+	const bot = { agent: { id: 'spiffe://example.org/teams/x/bot' } };
+	for (let time = 0; time < 2; time++) assert.equal(view.revoked(bot)?.detail, 'by a pattern of SPIFFE IDs');
 	assert.equal(new RevocationView([]).revoked({ agent: { id: 'spiffe://example.org/agents/a' } }), undefined);
 });
 

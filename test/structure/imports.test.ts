@@ -5,6 +5,7 @@ import { importsOf, readJson, sources } from './sources.ts';
 /** Rows from top to bottom; imports point only downward, and the parts of one row never import each other. */
 const ROWS: readonly (readonly string[])[] = [
 	['main.ts', 'app.ts'],
+	['reload.ts'],
 	['cli'],
 	['proxy', 'admin'],
 	['identity', 'protocols', 'policy', 'audit', 'state'],

@@ -148,10 +148,11 @@ function makeDeps(options: DoorOptions, authenticate: SessionWay, state: TestDoo
 			state.conns.push(conn);
 			return conn;
 		},
-		decide(conn, call, sections, done) {
+		decide(conn, { call, sections, refused }, done) {
 			const reads = { has: () => true, all: () => true, paths: undefined };
 			state.calls.push({ call, sections: sections.map((section: Section) => section.build(reads)) });
-			const refusal = options.decide?.(call, conn.identity.agent.id);
+			const refusal =
+				refused === undefined ? options.decide?.(call, conn.identity.agent.id) : { cause: refused.cause as Refusal };
 			const id = `decision-${++decisions}`;
 			const answer = (): void => {
 				if (refusal !== undefined) {

@@ -6,6 +6,8 @@ import type { Fetched, RenewedSource } from './renewed.ts';
 
 /** Of its time a value is good for, how much passes before the program runs again. */
 const RENEW_AFTER = 0.8;
+/** Longest time for one run where none is said, milliseconds. */
+const TIMEOUT = 10_000;
 
 export interface CommandDeps {
 	readonly clock: Clock;
@@ -14,7 +16,7 @@ export interface CommandDeps {
 
 /** What a program prints, good from the moment on that it was started. */
 export function commandSource(
-	{ command, ttl, timeout }: SecretCommand,
+	{ command, ttl, timeout = Math.min(TIMEOUT, ttl) }: SecretCommand,
 	use: SecretUse,
 	{ clock, environment }: CommandDeps,
 ): RenewedSource {

@@ -105,8 +105,10 @@ export class RenewedValue implements LivingValue, LivingSource {
 	}
 
 	/** Takes over what was found, and says after how long to look again. */
-	#take(found: Fetched | Broken): number {
+	#take(fetched: Fetched | Broken): number {
 		const now = this.#deps.clock.now();
+		const found =
+			'broken' in fetched || fetched.expires > now ? fetched : { broken: 'what it gives is over before it is there' };
 		if ('broken' in found) {
 			this.#problem = found.broken;
 			const left = (this.#held?.expires ?? 0) - now;

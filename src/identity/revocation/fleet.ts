@@ -134,7 +134,8 @@ export class FleetRevocations {
 			if (this.#stop.signal.aborted) return undefined;
 			const { poll } = this.#config;
 			// After a change the server is asked to wait for the next one at once; else as often as was said.
-			const pause = this.#list !== before ? SHORTEST : Math.max(SHORTEST, begun + poll - performance.now());
+			const pause =
+				this.#list?.sequence !== before?.sequence ? SHORTEST : Math.max(SHORTEST, begun + poll - performance.now());
 			this.#timer = setTimeout(() => void this.#follow(Math.min(poll, LONGEST_WAIT)), pause);
 			this.#timer.unref();
 			return broken;
@@ -205,12 +206,20 @@ export class FleetRevocations {
 			if (list.sequence === held.sequence) {
 				const same =
 					list.issued === held.issued && JSON.stringify(list.revocations) === JSON.stringify(held.revocations);
-				return same ? undefined : { broken: `two lists have the sequence ${list.sequence}` };
+				if (!same) return { broken: `two lists have the sequence ${list.sequence}` };
+				// By another tag or from another place: what asks for the next one is what came with it.
+				if (held.url === from.url && held.etag === from.etag && held.key === list.key) return undefined;
+				this.#list = { ...list, ...from };
+				return this.#keep(this.#list);
 			}
 		}
 		const taken = { ...list, ...from };
 		this.#list = taken;
 		this.#deps.taken(taken);
+		return this.#keep(taken);
+	}
+
+	async #keep(taken: KeptList): Promise<Broken | undefined> {
 		try {
 			await saveList(this.#deps.state, taken);
 			return undefined;

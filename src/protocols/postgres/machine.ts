@@ -27,6 +27,7 @@ const MAX_PASSWORD = 1024;
 const GRACE = 30_000;
 const EMPTY: Buffer = Buffer.alloc(0);
 const NONE: readonly SessionStep[] = [];
+const NO_MATCH = refused('no_credential');
 
 /** One session of a Postgres door, from the first packet to the last. */
 export class PostgresMachine implements SessionMachine {
@@ -38,6 +39,8 @@ export class PostgresMachine implements SessionMachine {
 	#held = EMPTY;
 	#identity: Identity | undefined;
 	#startup: Startup | undefined;
+	/** Why the agent cannot be signed in at the upstream. */
+	#missing: Refused | undefined;
 	#permit: SessionPermit | undefined;
 	#opening: Opening | undefined;
 	#mode: OpeningOptions['mode'] = 'relay';
@@ -195,6 +198,7 @@ export class PostgresMachine implements SessionMachine {
 		const { database, user } = startup;
 		const credential = this.#identity === undefined ? 'none' : this.#settings.credential(this.#identity);
 		const entry = typeof credential === 'string' ? undefined : credential.entry;
+		this.#missing = missing(credential);
 		return [
 			{
 				kind: 'decide',
@@ -206,6 +210,7 @@ export class PostgresMachine implements SessionMachine {
 					record: entry === undefined ? { user } : { user, credential: entry },
 				},
 				sections: [sqlSection(database, user)],
+				...(this.#missing === undefined ? {} : { refused: this.#missing }),
 			},
 		];
 	}
@@ -215,14 +220,15 @@ export class PostgresMachine implements SessionMachine {
 		const identity = this.#identity;
 		if (permit === undefined || startup === undefined || identity === undefined) {
 			const { cause = 'no_rule', reasons, id } = decision;
-			return this.#refuse({ cause, reasons, decisionId: id });
+			const detail = cause === this.#missing?.cause ? this.#missing?.detail : undefined;
+			return this.#refuse({ cause, reasons, decisionId: id, detail });
 		}
 		this.#permit = permit;
 		const credential = this.#settings.credential(identity);
-		if (credential === 'no_match' || credential === 'unavailable') {
-			const detail = credential === 'no_match' ? undefined : 'the credential for this upstream is not available now';
-			return this.#refuse({ cause: 'no_credential', detail, decisionId: permit.decisionId });
-		}
+		// It may have come to its end while the decision was written.
+		const gone = missing(credential);
+		if (gone !== undefined || credential === 'no_match' || credential === 'unavailable')
+			return this.#refuse({ cause: 'no_credential', detail: gone?.detail, decisionId: permit.decisionId });
 		const tls = this.#settings.upstreamTls;
 		// The agent's password was the token, so there is nothing of the agent's to relay.
 		if (credential !== 'none') this.#mode = { originate: new UpstreamAuth(credential, tls) };
@@ -364,3 +370,11 @@ export class PostgresMachine implements SessionMachine {
 }
 
 const words = ({ cause, detail }: Refused): RefusalWords => ({ cause, detail });
+
+/** Why there is nothing to sign in with. */
+const missing = (credential: ReturnType<SessionSettings['credential']>): Refused | undefined =>
+	credential === 'no_match'
+		? NO_MATCH
+		: credential === 'unavailable'
+			? refused('no_credential', 'the credential for this upstream is not available now')
+			: undefined;

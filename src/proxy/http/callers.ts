@@ -45,6 +45,7 @@ export interface Evidence {
 /** Who is at the other end of a connection, as far as is known. */
 export interface Caller {
 	readonly evidence: Evidence;
+	/** With the proof that was shown last. */
 	conn?: Conn;
 	/** From when on answers say that the connection closes, milliseconds since the epoch. */
 	notice?: number;
@@ -136,7 +137,7 @@ export class Callers {
 			return undefined;
 		}
 		if (caller.conn === undefined) this.#admit(caller, who, socket);
-		const { conn } = caller;
+		let { conn } = caller;
 		if (conn === undefined) {
 			refuse(caller.refused ?? refused('identity_invalid'), this.#challenge);
 			return undefined;
@@ -155,9 +156,10 @@ export class Callers {
 				refuse(forbidden, this.#challenge);
 				return undefined;
 			}
-			this.#deps.connections.shows(conn, who);
+			conn = this.#deps.connections.shows(conn, who);
+			caller.conn = conn;
 		}
-		const strip = this.#holdsMore ? this.#toStrip(request) : NOTHING;
+		const strip = this.#holdsMore ? this.#toStrip(request, shown.field) : NOTHING;
 		return { conn, head, strip: shown.field === undefined ? strip : [...strip, shown.field] };
 	}
 
@@ -229,10 +231,12 @@ export class Callers {
 	}
 
 	/** A JWT-SVID is for nobody behind Sallyport, and neither is one of its tokens, whichever way the agent is known by. */
-	#toStrip(request: AgentRequest): readonly string[] {
+	#toStrip(request: AgentRequest, shown?: string): readonly string[] {
 		const { jwtSvid, token } = this.#deps.recognition;
 		const strip = jwtSvid === undefined ? [] : [jwtSvid.header];
-		if (token !== undefined && this.#deps.door !== undefined && holdsToken(request, token)) strip.push('authorization');
+		// What made the agent known goes anyway.
+		const other = this.#deps.door !== undefined && shown !== 'authorization';
+		if (token !== undefined && other && holdsToken(request, token)) strip.push('authorization');
 		return strip;
 	}
 

@@ -81,12 +81,15 @@ export class ConnectExchange {
 		const { permit } = call;
 		if (permit?.kind !== 'session') return;
 		const gone = (): void => {
+			release();
 			abort();
 			call.end({ cause: 'agent_aborted' });
 		};
-		const release = call.life.onEnd(() => {
+		const release = call.life.onEnd(cause => {
+			this.#socket.removeListener('close', gone);
 			abort();
-			this.#socket.destroy();
+			call.end({ cause });
+			this.#refuse(cause, NO_REASONS, undefined, permit.decisionId, false);
 		});
 		this.#socket.once('close', gone);
 		const abort = this.#deps.dialler.dial(permit, result => {

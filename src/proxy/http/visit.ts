@@ -58,9 +58,10 @@ export class Visit implements ConnectionHandler {
 	tick(now: number): void {
 		this.#connection.tick(now);
 		const { conn } = this.caller;
-		if (conn === undefined || !this.#noticed) return;
+		if (conn === undefined) return;
 		// An answer that has not begun says so; behind one that has, the connection just ends.
-		this.#exchange?.closeAfter();
+		if (this.#noticed) this.#exchange?.closeAfter();
+		// Where each request proves who calls, by the last one's proof: that of the call under way, if there is one.
 		const expiry = this.#deps.expiry.of(conn.identity);
 		if (expiry === 'close') conn.life.end('session_expired');
 		else if (expiry === 'close_idle' && this.idle) this.#connection.end(true);

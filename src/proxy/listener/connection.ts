@@ -19,10 +19,11 @@ export class Connections {
 	readonly #sockets = new Set<Socket>();
 	/** Those whose agent is not known yet, the oldest first. */
 	readonly #strangers = new Map<Socket, number>();
-	readonly #conns = new Set<Conn>();
+	/** By their ids, each with the proof that it was opened with. */
+	readonly #conns = new Map<string, Conn>();
 	readonly #perAgent = new Map<string, number>();
 	/** What was shown last on connections whose agent has shown more than one proof: a token that was renewed. */
-	readonly #shown = new Map<Conn, Identity>();
+	readonly #shown = new Map<string, Identity>();
 	readonly #count: (open: number) => void;
 	readonly #number: () => number;
 
@@ -81,19 +82,20 @@ export class Connections {
 			listener: this.#listener,
 			life: new Life(),
 		});
-		this.#conns.add(conn);
+		this.#conns.set(conn.id, conn);
 		return conn;
 	}
 
-	/** The same agent has shown another proof on its connection. */
-	shows(conn: Conn, identity: Identity): void {
-		if (this.#conns.has(conn)) this.#shown.set(conn, identity);
+	/** The same agent has shown another proof on its connection; returns the Conn for what it asks for by that. */
+	shows(conn: Conn, identity: Identity): Conn {
+		if (this.#conns.has(conn.id)) this.#shown.set(conn.id, identity);
+		return Object.freeze({ ...conn, identity });
 	}
 
 	/** The connection is over: its life ends, and its agent may open another. */
 	gone(conn: Conn): void {
-		if (!this.#conns.delete(conn)) return;
-		this.#shown.delete(conn);
+		if (!this.#conns.delete(conn.id)) return;
+		this.#shown.delete(conn.id);
 		const { id } = conn.identity.agent;
 		const left = (this.#perAgent.get(id) ?? 1) - 1;
 		if (left > 0) this.#perAgent.set(id, left);
@@ -101,9 +103,9 @@ export class Connections {
 		conn.life.end('agent_aborted');
 	}
 
-	/** Ends the lives; what hangs on them says its last words and closes. */
-	end(cause: Cause): void {
-		for (const conn of this.#conns) conn.life.end(cause);
+	/** Ends the lives; what hangs on them says its last words and closes. `failed` as for `endWhere`. */
+	end(cause: Cause, failed: (error: unknown) => void): void {
+		this.endWhere(() => true, cause, failed);
 	}
 
 	/**
@@ -111,8 +113,8 @@ export class Connections {
 	 * is told what failed at the end of one, which keeps no other from its own.
 	 */
 	endWhere(meant: (identity: Identity) => boolean, cause: Cause, failed: (error: unknown) => void): readonly Conn[] {
-		const ended = [...this.#conns].filter(conn => {
-			const shown = this.#shown.get(conn);
+		const ended = [...this.#conns.values()].filter(conn => {
+			const shown = this.#shown.get(conn.id);
 			return !conn.life.ended && (meant(conn.identity) || (shown !== undefined && meant(shown)));
 		});
 		for (const { life } of ended) {

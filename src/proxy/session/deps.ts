@@ -46,7 +46,11 @@ export interface SessionDeps {
 	 * Evaluates, admits and records; all of it has happened when `done` runs. `finish` is called exactly once when
 	 * there is a permit, and never otherwise.
 	 */
-	decide(conn: Conn, call: CallFacts, sections: readonly Section[], done: (result: Decided) => void): void;
+	decide(
+		conn: Conn,
+		asked: { readonly call: CallFacts; readonly sections: readonly Section[]; readonly refused?: Refused },
+		done: (result: Decided) => void,
+	): void;
 	/** TCP to the permit's target. Returns what aborts it. */
 	dial(permit: SessionPermit, done: (result: { readonly socket: Socket } | Refused) => void): () => void;
 	/** The same once more, for a cancel request, which acts under the permit of the session that it cancels. */

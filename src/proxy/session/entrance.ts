@@ -96,8 +96,8 @@ export class SessionEntrance implements Entrance {
 					if (!('cause' in conn)) connections.known(below.get(socket) ?? socket);
 					return conn;
 				},
-				decide: (conn, call, sections, done) => {
-					const overtaken = deps.overtaken(conn);
+				decide: (conn, { call, sections, refused: missing }, done) => {
+					const refusal = deps.overtaken(conn) ?? missing;
 					deps.calls.decide(
 						{
 							conn,
@@ -107,7 +107,7 @@ export class SessionEntrance implements Entrance {
 							sections,
 							permit: 'session',
 							observe: deps.observes(),
-							...(overtaken === undefined ? {} : { refused: overtaken }),
+							...(refusal === undefined ? {} : { refused: refusal }),
 						},
 						decided => {
 							const { decision, permit } = decided;

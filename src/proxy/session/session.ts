@@ -212,7 +212,7 @@ export class Session implements FlowHost {
 		});
 	}
 
-	#decide({ call, sections }: Step<'decide'>): void {
+	#decide(asked: Step<'decide'>): void {
 		const conn = this.#conn;
 		if (conn === undefined) {
 			this.#flow.close('identity_missing', 'internal: a decision about nobody');
@@ -220,7 +220,7 @@ export class Session implements FlowHost {
 		}
 		this.#askedToDecide = true;
 		this.#flow.deadline(0, 'limit_exceeded');
-		this.#deps.decide(conn, call, sections, decided => {
+		this.#deps.decide(conn, asked, decided => {
 			const { decision, permit } = decided;
 			if (this.#flow.closing) {
 				// It went away meanwhile: what was permitted never happened, and its record says so.
