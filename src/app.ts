@@ -175,7 +175,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			ownId: () => identity.ownId(),
 			trustAnchors: () => identity.trustAnchors(),
 			clientTlsOptions: () => identity.clientTlsOptions(),
-			judgeUpstream: (socket, expected, pem) => identity.judgeUpstream(socket, expected, pem),
+			judgeUpstream: (socket, expected, bundle) => identity.judgeUpstream(socket, expected, bundle),
 		},
 		revocations,
 		token: listener => {

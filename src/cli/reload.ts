@@ -17,7 +17,7 @@ interface Options extends ControlOptions {
 	readonly json?: boolean;
 }
 
-/** `reload`: configuration, identity and policy are read again; what is not good leaves the old in force. */
+/** `reload`: identity, policy, the list of revocations and the configuration are read again; what is not good leaves the old in force. */
 export function reloadCommand(terminal: Terminal = processTerminal()): Command {
 	return withControlOptions(new Command('reload'))
 		.description('make a running Sallyport read its files again')

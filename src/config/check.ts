@@ -87,7 +87,8 @@ function checkRevocations(revocations: Config['identity']['revocations'], fail: 
 	const problem = url === undefined ? undefined : endpointProblem(url);
 	if (problem !== undefined) fail(at('url'), problem);
 	if (url === undefined && roots !== undefined) fail(at('roots'), 'is for `url`');
-	if (poll < 1000) fail(at('poll'), 'expected 1s or more');
+	if (url === undefined && poll !== undefined) fail(at('poll'), 'is for `url`: a file is watched');
+	if (poll !== undefined && poll < 1000) fail(at('poll'), 'expected 1s or more');
 	if (maxAge !== undefined && maxAge === 0) fail(at('max_age'), 'expected more than 0: every list is older');
 }
 

@@ -136,7 +136,10 @@ interface Means {
 /** Stands for what was not read. */
 const UNREAD = '-';
 
-/** Replaces `{ env: NAME }` and `{ file: path }`, wherever they stand, by the string that they name. */
+/**
+ * Replaces `{ env: NAME }` and `{ file: path }`, wherever they stand, by the string that they name; a file of `credentials`
+ * by its whole path, since it is read again whenever it changes.
+ */
 function resolveStrings(value: unknown, path: Path, means: Means): unknown {
 	const { directory, env, fail } = means;
 	if (Array.isArray(value)) return value.map((item, index) => resolveStrings(item, [...path, index], means));
@@ -159,7 +162,6 @@ function resolveStrings(value: unknown, path: Path, means: Means): unknown {
 			const whole = resolve(directory, only[1]);
 			try {
 				if (use === undefined) return readFileSync(whole, 'utf8').replace(/\r?\n$/, '');
-				// It is read again whenever it changes, so what is kept is its place.
 				const text = secretText(readFileSync(whole));
 				const problem = text === undefined ? 'is not UTF-8' : secretProblem(use, text);
 				if (problem !== undefined) fail(path, `the file ${only[1]} ${problem}`);
@@ -173,7 +175,7 @@ function resolveStrings(value: unknown, path: Path, means: Means): unknown {
 	return Object.fromEntries(entries.map(([key, item]) => [key, resolveStrings(item, [...path, key], means)]));
 }
 
-/** `{ file: … }` in the list of sinks is a sink, everywhere else the name of a file that holds the string. */
+/** `{ file: … }` in the list of sinks is a sink, everywhere else a file that holds the string. */
 const isReference = (path: Path): boolean => !(path[0] === 'audit' && path[1] === 'sinks' && path.length === 3);
 
 function absolutePaths(config: Config, directory: string): Config {

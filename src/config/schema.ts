@@ -79,8 +79,10 @@ const revocations = z.strictObject({
 		.describe('URL of the signed list; redirects are not followed.'),
 	file: path.optional().describe('The signed list as a file, instead of `url`; watched.'),
 	poll: duration
-		.default(30_000)
-		.describe('How often the URL is asked, and how long a server may hold its answer back until there is a new list.'),
+		.optional()
+		.describe(
+			'How often the URL is asked, and how long a server may hold its answer back until there is a new list; 30s when absent.',
+		),
 	verify_key: path.describe('PEM public keys; one of them must have signed the list.'),
 	max_age: duration
 		.optional()

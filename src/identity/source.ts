@@ -12,7 +12,7 @@ import { openSource, type SourceConnection } from './sources/open.ts';
 import type { JwtSvid, SvidSource } from './sources/source.ts';
 import { type IdentityStatus, identityStatus, type OwnIdShown } from './status.ts';
 import { type Svid, withBundles } from './svid.ts';
-import { type Broken, type JwtAuthorities, trustBundleFor } from './trust.ts';
+import type { Broken, JwtAuthorities, TrustBundle } from './trust.ts';
 
 /** What became of a look at the source of the SVID that found something new. */
 export type IdentityReload =
@@ -47,8 +47,6 @@ export interface IdentitySource {
 	ownId(): string;
 	/** Why no handshake can be served now: there is no SVID, or it has expired. */
 	problem(): Refused | undefined;
-	/** The last reload; undefined while the first SVID is in force and nothing new was seen. */
-	lastReload(): IdentityReload | undefined;
 	/** Runs after each swap: give every TLS server its new context. Returns a function that takes it back. */
 	onChange(listener: (svid: Svid | undefined) => void): () => void;
 	/** For `tls.createServer`, made from what is in force now; without an SVID they let nobody finish a handshake. */
@@ -62,7 +60,7 @@ export interface IdentitySource {
 	/** PEM of the CAs that agents are judged by; also the `ca` towards an upstream with an expected id and no bundle of its own. */
 	trustAnchors(): readonly string[];
 	/** Why the upstream is not who it must be; by the trust bundle given, or by those that agents are judged by. */
-	judgeUpstream(socket: TLSSocket, expected: string, trustBundlePem?: string): Refused | undefined;
+	judgeUpstream(socket: TLSSocket, expected: string, bundle?: TrustBundle | Broken): Refused | undefined;
 	/** Public keys for JWT-SVIDs of one trust domain, by key id; undefined when the domain has no bundle with such keys. */
 	jwtAuthorities(trustDomain: string): JwtAuthorities | undefined;
 	/** A JWT-SVID of Sallyport's own for one audience; kept until near its end. Never rejects. */
@@ -100,7 +98,6 @@ class OpenIdentity implements IdentitySource {
 	#ownId = '';
 	#ownIdShown: OwnIdShown | undefined;
 	#handshakes = new Handshakes(new Map());
-	#lastReload: IdentityReload | undefined;
 	#lastBroken: string | undefined;
 	/** What comes before the first load is over is part of it. */
 	#started = false;
@@ -147,10 +144,6 @@ class OpenIdentity implements IdentitySource {
 			: undefined;
 	}
 
-	lastReload(): IdentityReload | undefined {
-		return this.#lastReload;
-	}
-
 	onChange(listener: (svid: Svid | undefined) => void): () => void {
 		this.#listeners.add(listener);
 		return () => this.#listeners.delete(listener);
@@ -183,13 +176,11 @@ class OpenIdentity implements IdentitySource {
 		return caPem(this.#svid?.trustBundles ?? new Map());
 	}
 
-	judgeUpstream(socket: TLSSocket, expected: string, trustBundlePem?: string): Refused | undefined {
-		let bundles = this.#svid?.trustBundles ?? new Map();
-		if (trustBundlePem !== undefined) {
-			const bundle = trustBundleFor(expected, trustBundlePem);
-			if ('broken' in bundle) return refused('upstream_tls', `its trust bundle: ${bundle.broken}`);
-			bundles = new Map([[bundle.trustDomain, bundle]]);
-		}
+	judgeUpstream(socket: TLSSocket, expected: string, bundle?: TrustBundle | Broken): Refused | undefined {
+		if (bundle !== undefined && 'broken' in bundle)
+			return refused('upstream_tls', `its trust bundle: ${bundle.broken}`);
+		const own = this.#svid?.trustBundles ?? new Map();
+		const bundles = bundle === undefined ? own : new Map([[bundle.trustDomain, bundle]]);
 		const judged = judgeUpstream(socket, expected, bundles, this.#when());
 		return 'cause' in judged ? judged : undefined;
 	}
@@ -293,7 +284,6 @@ class OpenIdentity implements IdentitySource {
 	}
 
 	#tell(reload: IdentityReload): void {
-		this.#lastReload = reload;
 		this.#deps.report?.(reload);
 	}
 }

@@ -123,7 +123,7 @@ export class SidecarProxy {
 		);
 		const agents = new Set(ended.map(({ identity }) => identity.agent.id));
 		for (const { pool } of this.#setups)
-			pool.drop(id => agents.has(id) || revocations.revoked({ agent: { id } }) !== undefined);
+			pool.drop(who => agents.has(who.agent.id) || revocations.revoked(who) !== undefined);
 		if (failures.length > 0) throw failures[0];
 		return ended.length;
 	}

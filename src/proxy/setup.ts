@@ -4,6 +4,7 @@ import { observes } from '../config/observe.ts';
 import type { Config, ListenerConfig } from '../config/schema.ts';
 import type { CredentialSet } from '../identity/credentials/set.ts';
 import { compileListenerRules } from '../identity/listener-rules.ts';
+import { type Broken, type TrustBundle, trustBundleFor } from '../identity/trust.ts';
 import type { Identity } from '../model/agent.ts';
 import { type Cause, type Refused, refused } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
@@ -32,7 +33,7 @@ export interface ProxyIdentity extends TlsIdentity {
 	ownId(): string;
 	trustAnchors(): readonly string[];
 	clientTlsOptions(): { readonly cert: string; readonly key: string } | undefined;
-	judgeUpstream(socket: TLSSocket, expected: string, trustBundlePem: string | undefined): Refused | undefined;
+	judgeUpstream(socket: TLSSocket, expected: string, bundle: TrustBundle | Broken | undefined): Refused | undefined;
 }
 
 export interface SetupDeps {
@@ -85,13 +86,19 @@ export class Setup {
 		const { limits } = config;
 		const router = new Router(config);
 		const bundles = new Map<string, string>();
-		for (const [name, { tls }] of Object.entries(config.upstreams))
-			if (tls?.trust_bundle !== undefined) bundles.set(name, readFileSync(tls.trust_bundle, 'utf8'));
+		/** Read once: every handshake is judged by it. */
+		const trust = new Map<string, TrustBundle | Broken>();
+		for (const [name, { tls }] of Object.entries(config.upstreams)) {
+			if (tls?.trust_bundle === undefined) continue;
+			const pem = readFileSync(tls.trust_bundle, 'utf8');
+			bundles.set(name, pem);
+			if (tls.spiffe_id !== undefined) trust.set(name, trustBundleFor(tls.spiffe_id, pem));
+		}
 		const contexts = new UpstreamContexts({
 			upstream: name => router.upstream(name),
 			svid: () => identity.clientTlsOptions(),
 			trustAnchors: () => identity.trustAnchors(),
-			judge: (socket, id, pem) => identity.judgeUpstream(socket, id, pem),
+			judge: (socket, id, name) => identity.judgeUpstream(socket, id, trust.get(name)),
 			trustBundle: name => bundles.get(name),
 		});
 		this.config = config;

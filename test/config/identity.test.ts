@@ -89,3 +89,20 @@ for (const [text, says] of [
 		assert.match(problems[0] ?? '', /^:\d+:\d+ /);
 	});
 }
+
+test('a list of revocations comes from a URL or from a file, and what is said of it has an effect', () => {
+	const withList = (list: string): string =>
+		GOOD.replace(FILES, `${FILES}  revocations: { verify_key: fleet.pub, ${list} }\n`);
+	for (const [list, problem] of [
+		['url: "https://fleet.internal/list", poll: 2s, roots: ca.pem', undefined],
+		['file: list.jws, max_age: 1h', undefined],
+		['max_age: 1h', 'revocations: expected either `url` or `file`'],
+		['url: "https://fleet.internal/list", poll: 500ms', 'revocations.poll: expected 1s or more'],
+		['file: list.jws, poll: 30s', 'revocations.poll: is for `url`'],
+		['file: list.jws, roots: ca.pem', 'revocations.roots: is for `url`'],
+	] as const) {
+		const problems = problemsOf(withList(list));
+		assert.equal(problems.length, problem === undefined ? 0 : 1, list);
+		if (problem !== undefined) assert.ok(problems[0]?.includes(problem), `${list}: ${problems[0]}`);
+	}
+});

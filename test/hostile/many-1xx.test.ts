@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startSallyport } from '../support/sallyport.ts';
 import { listenRaw, openWire } from '../support/wire.ts';
@@ -23,7 +22,5 @@ test('interim answers do not put off limits.answer', async t => {
 	});
 	const wire = await openWire(t, sallyport.address('egress'), { agent: workspace.agent('a') });
 	wire.send(`GET http://bad.internal:${bad.port}/ HTTP/1.1\r\nHost: bad.internal:${bad.port}\r\n\r\n`);
-	await new Promise(r => setTimeout(r, 6000));
-	console.log('after 6 s:', JSON.stringify(wire.text().slice(0, 60)));
-	assert.match(wire.text(), / 504 /);
+	await wire.receives(/^HTTP\/1\.1 504 /);
 });

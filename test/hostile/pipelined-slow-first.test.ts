@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { curl, throughProxy } from '../support/curl.ts';
-import { policyOf, startSallyport } from '../support/sallyport.ts';
+import { policyOf, type Sallyport, startSallyport } from '../support/sallyport.ts';
+import { until } from '../support/until.ts';
 import { startUpstream } from '../support/upstream.ts';
 import { openWire } from '../support/wire.ts';
 import { makeWorkspace } from '../support/workspace.ts';
 
-const sleep = (ms: number) => new Promise(r => setTimeout(r, ms));
+/** Calls that are open. */
+const open = async (sallyport: Sallyport): Promise<number> =>
+	Number(/^sallyport_calls_open (\d+)$/m.exec(await sallyport.metrics())?.[1]);
 
 test('pipelined behind a slow answer, then gone: places among requests_in_flight come back', async t => {
 	const workspace = makeWorkspace(t);
@@ -30,12 +33,11 @@ test('pipelined behind a slow answer, then gone: places among requests_in_flight
 	for (let i = 0; i < 3; i++) {
 		const wire = await openWire(t, egress, { agent: workspace.agent('mallory') });
 		wire.send(get('/slow') + get('/no').repeat(40));
-		await sleep(300);
+		await until(() => upstream.seen.filter(({ url }) => url === '/slow').length === i + 1, 'the first is under way');
 		wire.socket.destroy();
 	}
-	await sleep(1500);
+	await until(async () => (await open(sallyport)) === 0, 'nothing is open any more');
 	const call = await curl([...victim, `http://${host}/`]);
-	console.log(call.status, call.body, (await sallyport.metrics()).match(/^sallyport_(calls_open|connections).*$/gm));
 	assert.equal(call.status, 200, call.body);
 });
 
@@ -54,14 +56,9 @@ test('one agent, one connection, pipelining: it takes no more than its share of 
 	const victim = throughProxy(workspace, egress, workspace.agent('victim'));
 	const wire = await openWire(t, egress, { agent: workspace.agent('mallory') });
 	wire.send(`GET http://${host}/slow HTTP/1.1\r\nHost: ${host}\r\n\r\n`.repeat(1024));
-	await sleep(2500);
+	await until(() => upstream.seen.some(({ url }) => url === '/slow'), 'the first is under way');
 	const call = await curl([...victim, `http://${host}/`]);
-	console.log(
-		call.status,
-		call.body,
-		'upstream connections',
-		upstream.open(),
-		(await sallyport.metrics()).match(/^sallyport_(calls_open|connections).*$/gm),
-	);
 	assert.equal(call.status, 200, call.body);
+	assert.equal(await open(sallyport), 1, 'those behind it wait');
+	assert.equal(upstream.seen.length, 2);
 });

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { until } from '../support/until.ts';
 import { openWire } from '../support/wire.ts';
-import { openStage } from './stage.ts';
+import { idOf, openStage } from './stage.ts';
 
 test('a revoked token is dead at once, on open connections too, and another one is written in its place', async t => {
 	const token = {
@@ -57,4 +57,25 @@ test('a revoked token is dead at once, on open connections too, and another one 
 	// Nobody was shown a token: not the records, not the log.
 	const seen = JSON.stringify(sallyport.records()) + sallyport.stderr() + ran.out + ran.err;
 	for (const secret of [leaked, others, read('a')]) assert.equal(seen.includes(secret), false);
+});
+
+test('a revoked token takes the idle upstream connections of its agent along, although no connection of its own is open', async t => {
+	const token = { directory: 'tokens', agents: [idOf('a'), idOf('b')] };
+	const { workspace, sallyport, order, get } = await openStage(t, {
+		config: { listeners: [{ name: 'egress', address: '127.0.0.1:0', serves: 'http_proxy', authenticate: { token } }] },
+	});
+	const secrets = ['a', 'b'].map(name => readFileSync(workspace.path('tokens', name, 'token'), 'utf8'));
+	for (const secret of secrets) {
+		const wire = await openWire(t, sallyport.address('egress'));
+		wire.send(get('/', `Proxy-Authorization: Bearer ${secret}\r\nConnection: close\r\n`));
+		assert.match(await wire.closed(), /^HTTP\/1\.1 200/);
+	}
+	const kept = async () => /^sallyport_upstream_connections (\d+)$/m.exec(await sallyport.metrics())?.[1];
+	assert.equal(await kept(), '2');
+	const fingerprint = createHash('sha256')
+		.update(secrets[0] ?? '')
+		.digest('hex')
+		.slice(0, 16);
+	assert.equal((await order(`token:${fingerprint}`))['connections'], 0);
+	await until(async () => (await kept()) === '1', "the agent's goes, the other agent's stays");
 });

@@ -10,16 +10,19 @@ export class Caller {
 	readonly #agent: Agent;
 	readonly #host: string;
 	readonly #port: number;
+	readonly #mayEnd: () => boolean;
 
-	/** `tls`: what it shows by mutual TLS; without, it speaks in the clear. */
+	/** `tls`: what it shows by mutual TLS; without, it speaks in the clear. `mayEnd`: whether connections may end now without an answer. */
 	constructor(
 		t: Pick<TestContext, 'after'>,
 		address: string,
 		tls: (() => { readonly cert: string; readonly key: string; readonly ca: string }) | undefined,
+		mayEnd: () => boolean = () => false,
 	) {
 		const [host = '', port = ''] = address.split(':');
 		this.#host = host;
 		this.#port = Number(port);
+		this.#mayEnd = mayEnd;
 		this.#agent = new Agent({ keepAlive: true, maxSockets: 1 });
 		this.#agent.createConnection = () => {
 			this.connections++;
@@ -33,20 +36,25 @@ export class Caller {
 		this.#agent.destroy();
 	}
 
-	/** Rejects unless the answer is a whole 200. */
+	/** Rejects unless the answer is a whole 200. What met the end of a connection on its way is sent again while that may be (RFC 9112 §9.3.1). */
 	async get(url: string, headers: Readonly<Record<string, string>> = {}): Promise<void> {
 		const { host } = new URL(url);
 		const response = await new Promise<IncomingMessage>((resolve, reject) => {
-			request({
-				host: this.#host,
-				port: this.#port,
-				agent: this.#agent,
-				path: url,
-				headers: { host, ...headers },
-			})
-				.once('response', resolve)
-				.once('error', reject)
-				.end();
+			const send = (): void => {
+				const sent = request({
+					host: this.#host,
+					port: this.#port,
+					agent: this.#agent,
+					path: url,
+					headers: { host, ...headers },
+				});
+				sent.once('response', resolve).once('error', error => {
+					if (this.#mayEnd()) send();
+					else reject(error);
+				});
+				sent.end();
+			};
+			send();
 		});
 		let text = '';
 		for await (const part of response.setEncoding('utf8')) text += String(part);

@@ -14,6 +14,7 @@ import { Mount } from './mount.ts';
 import { serialAt, Tunnel } from './wires.ts';
 
 const ROTATIONS = 24;
+const RELOAD_EVERY = 8;
 const AGENT = 'spiffe://example.org/agents/a';
 /** Of the SVIDs of the agent `short`, which expire in the middle of it. */
 const SHORT = 8000;
@@ -79,15 +80,23 @@ test(`nothing fails and nothing drops over ${ROTATIONS} rotations of everything,
 	const toolAt = `http://tool.test:${tool.port}/`;
 
 	const load = new Load();
-	const agent = new Caller(t, egress, () => mount.tls('a'));
-	const short = new Caller(t, egress, () => mount.tls('short'));
-	const byToken = new Caller(t, sallyport.address('tokens'), undefined);
+	/** A reload ends HTTP connections on which nothing is under way. */
+	let reloading = false;
+	const mayEnd = (): boolean => reloading;
+	const agent = new Caller(t, egress, () => mount.tls('a'), mayEnd);
+	const short = new Caller(t, egress, () => mount.tls('short'), mayEnd);
+	const byToken = new Caller(t, sallyport.address('tokens'), undefined, mayEnd);
 	load.run('calls of an agent that renews its SVID', () => agent.get(toolAt));
 	load.run('calls of an agent whose SVIDs expire meanwhile', () => short.get(toolAt));
 	load.run('calls to an upstream by mutual TLS', () => agent.get(`http://ledger.test:${ledger.port}/`));
-	load.run('calls by token', () => byToken.get(toolAt, { 'proxy-authorization': mount.basic('tokens/a/token') }));
+	const tokens = new Set<string>();
+	load.run('calls by token', () => {
+		const token = mount.basic('tokens/a/token');
+		tokens.add(token);
+		return byToken.get(toolAt, { 'proxy-authorization': token });
+	});
 	load.run('calls on connections of their own', async () => {
-		const fresh = new Caller(t, egress, () => mount.tls('a'));
+		const fresh = new Caller(t, egress, () => mount.tls('a'), mayEnd);
 		await fresh.get(toolAt);
 		fresh.close();
 	});
@@ -104,24 +113,36 @@ test(`nothing fails and nothing drops over ${ROTATIONS} rotations of everything,
 		assert.equal((await held.query('select 41 + 1 as answer')).rows[0].answer, 42);
 		await held.query('commit');
 	});
+	/** Whom the database let in, whenever that was another one than before. */
+	const logins: string[] = [];
 	load.run('sessions of their own', async () => {
 		const [row] = await pgQuery(postgres(), 'select current_user as me');
-		assert.ok(['even', 'odd'].includes(String(row?.['me'])));
+		const me = String(row?.['me']);
+		assert.ok(['even', 'odd'].includes(me));
+		if (logins.at(-1) !== me) logins.push(me);
 	});
 	const tunnel = await Tunnel.open(t, egress, `echo.test:${echo.port}`, mount.tls('a'));
 	load.run('rounds through one tunnel', () => tunnel.round());
 
+	const reloads = () => sallyport.stderr().split('"the configuration was read again"').length - 1;
 	const waits: number[] = [];
 	for (let n = 1; n <= ROTATIONS; n++) {
 		const before = load.counts();
 		mount.give(n);
 		ledger.renew();
+		// Now and then everything is read again in the middle of it.
+		if (n % RELOAD_EVERY === 0) {
+			reloading = true;
+			sallyport.signal('SIGHUP');
+			await until(() => reloads() === n / RELOAD_EVERY, 'everything is read again');
+		}
 		const since = performance.now();
 		await until(async () => (await serialAt(egress, mount.tls('a'))) === mount.serial, `rotation ${n} is in force`);
 		waits.push(Math.round(performance.now() - since));
 		// Every kind of load goes on under what is new.
 		await until(() => load.failures.length > 0 || load.all(before), `the load goes on after rotation ${n}`);
 		assert.deepEqual(load.failures, []);
+		reloading = false;
 	}
 	await until(() => load.failures.length > 0 || short.connections > 1, 'SVIDs expire in the middle of the load');
 	await load.stop();
@@ -131,6 +152,8 @@ test(`nothing fails and nothing drops over ${ROTATIONS} rotations of everything,
 	await tunnel.round();
 	const bearers = new Set(tool.seen.map(seen => seen.header('authorization')));
 	assert.ok(bearers.size > ROTATIONS / 2, `${bearers.size} tokens were shown to the upstream`);
+	assert.ok(tokens.size > 2, `${tokens.size} tokens were shown to Sallyport`);
+	assert.ok(logins.length > ROTATIONS / 2, `the database let ${logins.length} logins in, one after the other`);
 	const failed = sallyport.records().filter(({ type, cause }) => type === 'outcome' && cause !== 'completed');
 	assert.deepEqual(failed, []);
 	t.diagnostic(`a new certificate is shown ${Math.min(...waits)} to ${Math.max(...waits)} ms after it was written`);

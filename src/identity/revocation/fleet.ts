@@ -34,6 +34,8 @@ export interface FleetStatus {
 
 /** The start waits for the first answer of a server so long and no longer, milliseconds: what was kept is in force. */
 const FIRST_LOOK = 3_000;
+/** How often a URL is asked where nothing is said, milliseconds. */
+const POLL = 30_000;
 /** Between two looks, milliseconds, whatever a server does. */
 const SHORTEST = 250;
 /** A server is not asked to hold an answer back for longer, milliseconds: what stands between has lost patience by then. */
@@ -132,7 +134,7 @@ export class FleetRevocations {
 			const before = this.#list;
 			const broken = await this.#lookAtUrl(wait).catch(error => this.#looked(brokenBy(error)));
 			if (this.#stop.signal.aborted) return undefined;
-			const { poll } = this.#config;
+			const { poll = POLL } = this.#config;
 			// After a change the server is asked to wait for the next one at once; else as often as was said.
 			const pause =
 				this.#list?.sequence !== before?.sequence ? SHORTEST : Math.max(SHORTEST, begun + poll - performance.now());

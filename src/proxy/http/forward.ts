@@ -74,7 +74,7 @@ export class Forward implements AnswerTaker {
 	start(): void {
 		const { pool } = this.#deps;
 		const slot = pool.slotOf(this.#permit, this.#deps.revision);
-		const idle = this.#attempts === 0 ? pool.takeIdle(slot) : undefined;
+		const idle = this.#attempts === 0 ? pool.takeIdle(slot, this.#permit.conn) : undefined;
 		if (idle !== undefined) {
 			this.#dispatch(idle);
 			return;

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Identity } from '../../model/agent.ts';
 import { type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
 import type { CallPermit } from '../../model/permit.ts';
@@ -34,13 +35,16 @@ export class PooledConnection extends UpstreamConnection {
 	place = -1;
 	readonly slot: Slot;
 	readonly generation: number;
+	/** By which proof the agent was known for whom it served last. */
+	who: Identity;
 	/** When it is not kept idle any longer, milliseconds, monotonic. */
 	idleUntil = 0;
 
-	constructor(socket: Socket, maxHeader: number, slot: Slot, generation: number) {
+	constructor(socket: Socket, maxHeader: number, slot: Slot, generation: number, who: Identity) {
 		super(socket, maxHeader);
 		this.slot = slot;
 		this.generation = generation;
+		this.who = who;
 	}
 }
 
@@ -82,12 +86,15 @@ export class UpstreamPool {
 		return this.#slots.get(known.key) ?? { key: known.key, agent: conn.identity.agent.id, idle: [] };
 	}
 
-	/** An idle connection, the last used first; undefined when there is none. */
-	takeIdle(slot: Slot): PooledConnection | undefined {
+	/** An idle connection, the last used first, for a call of this Conn; undefined when there is none. */
+	takeIdle(slot: Slot, { identity }: Conn): PooledConnection | undefined {
 		for (;;) {
 			const connection = slot.idle.pop();
 			if (connection === undefined) return undefined;
-			if (connection.usable && connection.generation === this.#generation) return connection;
+			if (connection.usable && connection.generation === this.#generation) {
+				connection.who = identity;
+				return connection;
+			}
 			connection.destroy();
 		}
 	}
@@ -96,7 +103,7 @@ export class UpstreamPool {
 	open(slot: Slot, permit: CallPermit, done: (result: PooledConnection | Refused) => void): () => void {
 		const generation = this.#generation;
 		const made = (socket: Socket): void => {
-			const connection = new PooledConnection(socket, this.#deps.maxHeader, slot, generation);
+			const connection = new PooledConnection(socket, this.#deps.maxHeader, slot, generation, permit.conn.identity);
 			socket.once('close', () => this.#forget(connection));
 			this.#open.add(connection);
 			this.#perAgent.set(slot.agent, (this.#perAgent.get(slot.agent) ?? 0) + 1);
@@ -161,10 +168,10 @@ export class UpstreamPool {
 		for (const slot of this.#slots.values()) for (const connection of slot.idle.splice(0)) connection.destroy();
 	}
 
-	/** Lets go of the idle connections of these agents. Those at work end with what they work for. */
-	drop(meant: (agent: string) => boolean): void {
-		for (const { agent, idle } of [...this.#slots.values()])
-			if (meant(agent)) for (const connection of idle.splice(0)) connection.destroy();
+	/** Lets go of the idle connections of these agents, by what they were known by last. Those at work end with what they work for. */
+	drop(meant: (who: Identity) => boolean): void {
+		for (const { idle } of [...this.#slots.values()])
+			for (const connection of [...idle]) if (meant(connection.who)) connection.destroy();
 	}
 
 	/** Closes everything. */

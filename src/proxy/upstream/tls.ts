@@ -11,8 +11,8 @@ export interface UpstreamTlsDeps {
 	svid(): { readonly cert: string; readonly key: string } | undefined;
 	/** PEM CAs of the own trust bundles. */
 	trustAnchors(): readonly string[];
-	/** Judges the SVID of an upstream that must have this id; by the named trust bundle, or the own one. */
-	judge(socket: TLSSocket, spiffeId: string, trustBundlePem: string | undefined): Refused | undefined;
+	/** Judges the SVID of an upstream that must have this id; by the trust bundle that the upstream names, or the own one. */
+	judge(socket: TLSSocket, spiffeId: string, upstream: string): Refused | undefined;
 	/** PEM texts of the trust bundles that upstreams name, by upstream. */
 	trustBundle(upstream: string): string | undefined;
 }
@@ -50,7 +50,7 @@ export class UpstreamContexts {
 		return {
 			// An SVID is known by its id and needs no name; Node's verdict on the name would stand for that on the chain.
 			options: { ...common, rejectUnauthorized: false, checkServerIdentity: () => undefined },
-			judge: socket => this.#deps.judge(socket, expected, this.#deps.trustBundle(upstream.name)),
+			judge: socket => this.#deps.judge(socket, expected, upstream.name),
 		};
 	}
 
