@@ -1,6 +1,6 @@
 import { checkParts, checkSecret, HTTP_KINDS } from './check-credentials.ts';
 import type { Config } from './schema.ts';
-import { type NatsConfig, type RemoteConfig, settingsOf } from './sinks.ts';
+import { type NatsConfig, type RemoteConfig, settingsOf, sinkNamed } from './sinks.ts';
 import { parseHostPort } from './values.ts';
 
 type Path = readonly (string | number)[];
@@ -19,6 +19,20 @@ export function checkSinks({ audit, identity }: Config, fail: Fail): void {
 		if ('otlp' in sink) checkRemote(sink.otlp, identity, at, fail);
 		if ('nats' in sink) checkNats(sink.nats, at, fail);
 	});
+	checkCommit(audit, fail);
+}
+
+function checkCommit({ commit, sinks }: Config['audit'], fail: Fail): void {
+	if (commit === undefined) return;
+	const found = sinks[sinkNamed(sinks, commit.sink)];
+	if (commit.timeout === 0) fail(['audit', 'commit', 'timeout'], 'expected more than 0');
+	if (found === undefined) {
+		fail(['audit', 'commit'], `there is no sink named ${commit.sink}: give the one in \`audit.sinks\` that \`name\``);
+		return;
+	}
+	const types = settingsOf(found).types ?? ['decision', 'control'];
+	for (const type of ['decision', 'control'])
+		if (!types.includes(type)) fail(['audit', 'commit'], `${commit.sink} is not given records of the type ${type}`);
 }
 
 function checkRemote(

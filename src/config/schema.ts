@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { credential } from './credential.ts';
-import { sink } from './sinks.ts';
+import { commit, sink } from './sinks.ts';
 import {
 	agentPattern,
 	duration,
@@ -267,6 +267,11 @@ const audit = z.strictObject({
 		.prefault({})
 		.describe('Names of headers and query parameters whose values never stand in records.'),
 	sinks: z.array(sink).default([]).describe('Where records are streamed.'),
+	commit: commit
+		.optional()
+		.describe(
+			'A sink that must have a decision before its call goes on: its name, or `sink` for the only one; the local write alone when absent.',
+		),
 });
 
 const admin = z.strictObject({

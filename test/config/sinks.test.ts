@@ -90,3 +90,24 @@ for (const [nats, expected] of [
 		assert.match(problems[0] ?? '', expected);
 	});
 }
+
+const HTTP = '{ http: { name: central, url: "https://a/" } }';
+
+test('the sink that calls wait for is named, or the only one', () => {
+	for (const [audit, sink] of [
+		[`{ sinks: [${HTTP}], commit: sink }`, 'sink'],
+		[`{ sinks: [{ stdout: {} }, ${HTTP}], commit: central }`, 'central'],
+		[`{ sinks: [{ stdout: {} }, ${HTTP}], commit: { sink: central } }`, 'central'],
+	] as const) {
+		const loaded = parseConfig(`${BASE}audit: ${audit}\n`, '/etc/sallyport/sallyport.yaml', {});
+		assert.ok(!('problems' in loaded));
+		assert.deepEqual(loaded.config.audit.commit, { sink, timeout: 2000 });
+	}
+	assert.match(problemsOf(`{ sinks: [{ stdout: {} }, ${HTTP}], commit: sink }`)[0] ?? '', /no sink named sink/);
+	assert.match(problemsOf('{ commit: sink }')[0] ?? '', /no sink named sink/);
+	const outcomes = '{ http: { name: central, url: "https://a/", types: [outcome, control] } }';
+	assert.match(
+		problemsOf(`{ sinks: [${outcomes}], commit: central }`)[0] ?? '',
+		/not given records of the type decision/,
+	);
+});
