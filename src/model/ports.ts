@@ -34,7 +34,7 @@ export interface PolicySource {
 /** Appends to the chain. Calls of one turn of the event loop are written together. */
 export interface Recorder {
 	/**
-	 * `written` runs once, after write(2) returned (after fsync with `durability: fsync`) or with the refusal
+	 * `written` runs once, after write(2) returned (after fsync with `durability: fsync`, after the sink took it with `commit`) or with the refusal
 	 * `audit_unavailable`. Never synchronously.
 	 */
 	decision(record: DecisionRecord, written: (refusal?: Refused) => void): void;

@@ -139,7 +139,7 @@ export function createMetrics(version: string) {
 		}),
 		auditFailures: new Counter({
 			name: 'sallyport_audit_failures_total',
-			help: 'Times that records began to be unwritable, by reason; `agent_share`: those of one agent.',
+			help: 'Times that records began to be unwritable, by reason; `agent_share`: those of one agent, `sink`: that of `audit.commit` was too late.',
 			labelNames: ['reason'],
 			registers,
 		}),
