@@ -16,7 +16,7 @@ import { allTaken, logCredential, missingCredentials } from './identity/credenti
 import { identityFacts } from './identity/facts.ts';
 import { JwtCallers } from './identity/jwt-callers.ts';
 import { peerCredentialsFor } from './identity/peer-credentials.ts';
-import { logRenewal } from './identity/report.ts';
+import { logBundle, logRenewal } from './identity/report.ts';
 import { openRevocations } from './identity/revocation/revocations.ts';
 import { checkRuntime } from './identity/runtime.ts';
 import { openIdentity } from './identity/source.ts';
@@ -39,6 +39,7 @@ import { SidecarProxy } from './proxy/proxy.ts';
 import { openSqliteState } from './state/sqlite.ts';
 import { createLog } from './telemetry/log.ts';
 import { countRecords, createMetrics, onScrape } from './telemetry/metrics.ts';
+import { openTracing } from './telemetry/traces.ts';
 
 /** A running Sallyport. */
 export interface App {
@@ -50,7 +51,7 @@ export interface App {
 }
 
 /** What a reload cannot change under open sockets and files. */
-const FIXED = ['labels', 'identity', 'audit', 'admin', 'state', 'log'] as const;
+const FIXED = ['labels', 'identity', 'audit', 'admin', 'state', 'telemetry', 'log'] as const;
 
 /** How often kept policy bundles that no record names any more are removed, milliseconds. */
 const PRUNE_EVERY = 3600_000;
@@ -73,11 +74,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			reloaded('identity', reload.taken);
 			logRenewal(log, reload);
 		},
-		bundle: ({ trustDomain, broken }) => {
-			if (broken === undefined)
-				log.info({ trust_domain: trustDomain }, 'the trust bundle of another domain is in force');
-			else log.error({ trust_domain: trustDomain, broken }, 'the trust bundle of another domain was not taken');
-		},
+		bundle: news => logBundle(log, news),
 		connection: (connected, problem) => {
 			if (connected) log.info('the Workload API is connected');
 			else log.warn({ problem }, 'the Workload API is not connected; it is tried again');
@@ -97,11 +94,13 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		report: news => logCredential(log, news),
 	});
 	keeper.renewIdentity(identity.current()?.spiffeId.id);
+	// Known before there is an SVID, and the same after: which id was in force when is said by `control` records.
+	const instance = `${hostname()}/${config.identity.trust_domain}`;
+	const tracing = await openTracing(config.telemetry.traces, { instance, credentials: keeper, metrics, log });
 	const written = countRecords(metrics);
 	const audit = await openAudit(config.audit, {
 		labels: config.labels,
-		// Known before there is an SVID, and the same after: which id was in force when is said by `control` records.
-		instance: `${hostname()}/${config.identity.trust_domain}`,
+		instance,
 		clock,
 		signer: signerOf(() => identity.current()),
 		metrics: {
@@ -181,6 +180,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		recorder: audit,
 		metrics: new CallMetrics(metrics),
 		clock,
+		tracing,
 	});
 	onScrape(metrics.callsOpen, () => metrics.callsOpen.set(calls.open));
 	onScrape(metrics.spoolBytes, () => metrics.spoolBytes.set(audit.status().bytes));
@@ -382,6 +382,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		await proxy.close('draining');
 		control('stop', 'sallyport');
 		await audit.close();
+		await tracing?.close();
 		await admin.close();
 		clearInterval(pruning);
 		tokens.close();

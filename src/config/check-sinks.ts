@@ -6,8 +6,11 @@ import { parseHostPort } from './values.ts';
 type Path = readonly (string | number)[];
 type Fail = (path: Path, message: string) => void;
 
-/** What no single value of `audit.sinks` shows. */
-export function checkSinks({ audit, identity }: Config, fail: Fail): void {
+/** What no single value of `audit.sinks`, or of the collector of traces, shows. */
+export function checkSinks({ audit, identity, telemetry }: Config, fail: Fail): void {
+	const otlp = telemetry.traces?.otlp;
+	const place = (...more: Path): Path => ['telemetry', 'traces', 'otlp', ...more];
+	if (otlp !== undefined) checkServer(otlp, identity, place, fail);
 	const names = new Set<string>();
 	audit.sinks.forEach((sink, index) => {
 		const kind = Object.keys(sink)[0] ?? '';
@@ -36,7 +39,21 @@ function checkCommit({ commit, sinks }: Config['audit'], fail: Fail): void {
 }
 
 function checkRemote(
-	{ url, credential, present_svid: svid, roots, batch, rate, timeout }: RemoteConfig,
+	remote: RemoteConfig,
+	identity: Config['identity'],
+	at: (...more: Path) => Path,
+	fail: Fail,
+): void {
+	const { url, present_svid: svid, batch, rate } = remote;
+	if (svid && url.startsWith('http:')) fail(at('present_svid'), 'is for https://');
+	if (batch.bytes < 1024) fail(at('batch', 'bytes'), 'expected 1KiB or more');
+	if (rate < 64 * 1024) fail(at('rate'), 'expected 64KiB or more');
+	checkServer(remote, identity, at, fail);
+}
+
+/** A server behind a URL. */
+function checkServer(
+	{ url, credential, roots, timeout }: Pick<RemoteConfig, 'url' | 'credential' | 'roots' | 'timeout'>,
 	identity: Config['identity'],
 	at: (...more: Path) => Path,
 	fail: Fail,
@@ -45,10 +62,7 @@ function checkRemote(
 	if (problem !== undefined) fail(at('url'), problem);
 	const clear = problem === undefined && new URL(url).protocol === 'http:';
 	if (clear && credential !== undefined) fail(at('credential'), 'would be sent in the clear: use https://');
-	if (clear && svid) fail(at('present_svid'), 'is for https://');
 	if (clear && roots !== undefined) fail(at('roots'), 'are for https://');
-	if (batch.bytes < 1024) fail(at('batch', 'bytes'), 'expected 1KiB or more');
-	if (rate < 64 * 1024) fail(at('rate'), 'expected 64KiB or more');
 	if (timeout === 0) fail(at('timeout'), 'expected more than 0');
 	if (credential === undefined) return;
 	if (HTTP_KINDS.filter(kind => credential[kind] !== undefined).length !== 1)

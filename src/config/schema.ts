@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { credential } from './credential.ts';
 import { commit, sink } from './sinks.ts';
+import { telemetry } from './telemetry.ts';
 import {
 	agentPattern,
 	duration,
@@ -363,6 +364,7 @@ export const schema = z.strictObject({
 		.describe('What survives a restart.'),
 	limits: limits.prefault({}).describe('Every limit.'),
 	drain_timeout: duration.default(25_000).describe('How long calls in flight may go on after SIGTERM.'),
+	telemetry: telemetry.prefault({}).describe('What is told beside metrics and records.'),
 	log: z
 		.strictObject({
 			level: z

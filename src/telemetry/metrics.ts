@@ -125,6 +125,12 @@ export function createMetrics(version: string) {
 			labelNames: ['sink'],
 			registers,
 		}),
+		spans: new Counter({
+			name: 'sallyport_spans_total',
+			help: 'Spans that the collector of traces took, or that are lost.',
+			labelNames: ['result'],
+			registers,
+		}),
 		sinkRefused: new Counter({
 			name: 'sallyport_audit_sink_refused_total',
 			help: 'Records that a sink refused for good; they stay in the chain.',
