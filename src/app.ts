@@ -96,7 +96,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	keeper.renewIdentity(identity.current()?.spiffeId.id);
 	// Known before there is an SVID, and the same after: which id was in force when is said by `control` records.
 	const instance = `${hostname()}/${config.identity.trust_domain}`;
-	const tracing = await openTracing(config.telemetry.traces, { instance, credentials: keeper, metrics, log });
+	const remote = { connect: connectTls, credentials: keeper };
+	const tracing = await openTracing(config.telemetry.traces, { ...remote, instance, metrics, log });
 	const written = countRecords(metrics);
 	const audit = await openAudit(config.audit, {
 		labels: config.labels,
@@ -110,9 +111,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			oldestUnsent: (sink, time) => metrics.oldestUnsent.set({ sink }, (time ?? 0) / 1000),
 			refused: (sink, count) => metrics.sinkRefused.inc({ sink }, count),
 		},
-		connect: connectTls,
+		...remote,
 		svid: () => identity.clientTlsOptions(),
-		credentials: keeper,
 		log: (level, message, fields) => log[level](fields ?? {}, message),
 	});
 	const control = (action: string, operator: string, detail?: Readonly<Record<string, unknown>>): void =>

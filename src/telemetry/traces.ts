@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import type { Agent } from 'node:http';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import type { Attributes, SpanContext } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import type { FieldCredential } from '../config/credential.ts';
@@ -21,6 +23,8 @@ export interface TracesDeps {
 		/** The header field that a credential comes to; undefined while it has no valid value. */
 		field(credential: FieldCredential): () => { readonly name: string; readonly value: string } | undefined;
 	};
+	/** `tls.connect` to servers that may be hostile. */
+	connect(options: ConnectionOptions): TLSSocket;
 	readonly metrics: Pick<Metrics, 'spans'>;
 	readonly log: Pick<Log, 'info' | 'warn'>;
 }
@@ -49,7 +53,7 @@ export async function openTracing(
 	const exporter = new OTLPTraceExporter({
 		url: otlp.url,
 		timeoutMillis: otlp.timeout,
-		httpAgentOptions: { keepAlive: true, ...(ca === undefined ? {} : { ca }) },
+		httpAgentOptions: protocol => agentFor(protocol, ca, deps.connect),
 		headers: async () => {
 			const shown = field?.();
 			return shown === undefined ? {} : { [shown.name]: shown.value };
@@ -119,6 +123,14 @@ export async function openTracing(
 			clearTimeout(timer);
 		},
 	};
+}
+
+/** One connection, which is kept. */
+async function agentFor(protocol: string, ca: string | undefined, connect: TracesDeps['connect']): Promise<Agent> {
+	const options = { keepAlive: true, maxSockets: 1, ...(ca === undefined ? {} : { ca }) };
+	const [plain, secure] = await Promise.all([import('node:http'), import('node:https')]);
+	if (protocol !== 'https:') return new plain.Agent(options);
+	return Object.assign(new secure.Agent(options), { createConnection: (to: ConnectionOptions) => connect(to) });
 }
 
 function attributesOf(facts: TraceEnd): Attributes {

@@ -111,3 +111,24 @@ test('the sink that calls wait for is named, or the only one', () => {
 		/not given records of the type decision/,
 	);
 });
+
+test('the collector of traces is held to the same', () => {
+	const traces = (otlp: string): string => {
+		const loaded = parseConfig(
+			`${BASE}telemetry: { traces: { otlp: ${otlp} } }\n`,
+			'/etc/sallyport/sallyport.yaml',
+			{},
+		);
+		if (!('problems' in loaded)) return JSON.stringify(loaded.config.telemetry.traces);
+		return loaded.problems.map(({ path, message }) => `${path}: ${message}`).join('\n');
+	};
+	assert.match(
+		traces('{ url: "http://a/", credential: { bearer: x } }'),
+		/^telemetry\.traces\.otlp\.credential: would be sent/,
+	);
+	assert.match(traces('{ url: "https://a/", timeout: 0 }'), /timeout: expected more than 0/);
+	assert.equal(
+		traces('{ url: "https://a/", roots: ca.pem }'),
+		JSON.stringify({ otlp: { url: 'https://a/', timeout: 10_000, roots: '/etc/sallyport/ca.pem' }, sample: 1 }),
+	);
+});
