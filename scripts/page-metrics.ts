@@ -25,7 +25,7 @@ export async function metricsPage(): Promise<string> {
 # Metrics
 
 At \`/metrics\` of \`admin.health.address\`, in Prometheus' text format. Every label has a bounded set of values: targets that
-are not declared share one, agents have none unless \`metrics.agents\` says how many may (then \`agent\`, with \`other\` for the rest), and \`cause\` is from [the closed list](causes.md).
+are not declared share one, agents have none unless \`telemetry.metrics.agents\` says how many may (then \`agent\`, with \`other\` for the rest), and \`cause\` is from [the closed list](causes.md).
 
 ${table(true)}
 ## Of the process

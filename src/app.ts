@@ -14,7 +14,7 @@ import { allTaken, logCredential, missingCredentials } from './identity/credenti
 import { identityFacts } from './identity/facts.ts';
 import { JwtCallers } from './identity/jwt-callers.ts';
 import { peerCredentialsFor } from './identity/peer-credentials.ts';
-import { logRenewal } from './identity/report.ts';
+import { logBundle, logRenewal } from './identity/report.ts';
 import { openRevocations } from './identity/revocation/revocations.ts';
 import { checkRuntime } from './identity/runtime.ts';
 import { openIdentity } from './identity/source.ts';
@@ -36,6 +36,7 @@ import { Reloads } from './reload.ts';
 import { openSqliteState } from './state/sqlite.ts';
 import { createLog, logListening } from './telemetry/log.ts';
 import { countRecords, createMetrics, onScrape } from './telemetry/metrics.ts';
+import { openTracing } from './telemetry/traces.ts';
 import { connectTls } from './transfer/tls-client.ts';
 
 /** A running Sallyport. */
@@ -57,7 +58,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const startedAt = clock.now();
 	const memory = await openResidentMemory();
 	const log = createLog(config.log.level);
-	const metrics = createMetrics(VERSION, config.metrics.agents);
+	const metrics = createMetrics(VERSION, config.telemetry.metrics.agents);
 	const reloaded = (part: string, taken: boolean): void => metrics.reloadLastSuccess.set({ part }, taken ? 1 : 0);
 	await checkRuntime(environment);
 
@@ -68,11 +69,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			reloaded('identity', reload.taken);
 			logRenewal(log, reload);
 		},
-		bundle: ({ trustDomain, broken }) => {
-			if (broken === undefined)
-				log.info({ trust_domain: trustDomain }, 'the trust bundle of another domain is in force');
-			else log.error({ trust_domain: trustDomain, broken }, 'the trust bundle of another domain was not taken');
-		},
+		bundle: news => logBundle(log, news),
 		connection: (connected, problem) => {
 			if (connected) log.info('the Workload API is connected');
 			else log.warn({ problem }, 'the Workload API is not connected; it is tried again');
@@ -92,11 +89,13 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		report: news => logCredential(log, news),
 	});
 	keeper.renewIdentity(identity.current()?.spiffeId.id);
-	const written = countRecords(metrics);
+	// Known before there is an SVID, and the same after: which id was in force when is said by `control` records.
 	const instance = `${hostname()}/${config.identity.trust_domain}`;
+	const remote = { connect: connectTls, credentials: keeper };
+	const tracing = await openTracing(config.telemetry.traces, { ...remote, instance, metrics, log });
+	const written = countRecords(metrics);
 	const audit = await openAudit(config.audit, {
 		labels: config.labels,
-		// Known before there is an SVID, and the same after: which id was in force when is said by `control` records.
 		instance,
 		clock,
 		signer: signerOf(() => identity.current()),
@@ -107,9 +106,8 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			oldestUnsent: (sink, time) => metrics.oldestUnsent.set({ sink }, (time ?? 0) / 1000),
 			refused: (sink, count) => metrics.sinkRefused.inc({ sink }, count),
 		},
-		connect: connectTls,
+		...remote,
 		svid: () => identity.clientTlsOptions(),
-		credentials: keeper,
 		log: (level, message, fields) => log[level](fields ?? {}, message),
 	});
 	const control = (action: string, operator: string, detail?: Readonly<Record<string, unknown>>): void =>
@@ -163,6 +161,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		recorder: audit,
 		metrics: new CallMetrics(metrics),
 		clock,
+		tracing,
 	});
 	onScrape(metrics.callsOpen, () => metrics.callsOpen.set(calls.open));
 	onScrape(metrics.spoolBytes, () => metrics.spoolBytes.set(audit.status().bytes));
@@ -333,6 +332,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 		await proxy.close('draining');
 		control('stop', 'sallyport');
 		await audit.close();
+		await tracing?.close();
 		await admin.close();
 		clearInterval(pruning);
 		tokenKeeper.close();

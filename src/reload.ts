@@ -5,7 +5,7 @@ import type { Config } from './config/schema.ts';
 import type { Log } from './telemetry/log.ts';
 
 /** What a reload cannot change under open sockets and files. */
-const FIXED = ['labels', 'identity', 'audit', 'admin', 'state', 'metrics', 'log'] as const;
+const FIXED = ['labels', 'identity', 'audit', 'admin', 'state', 'telemetry', 'log'] as const;
 
 /** What reads its own files; resolves with why what is there was not taken. */
 type Part = () => Promise<readonly ReloadProblem[]>;

@@ -9,8 +9,8 @@ import { Lines } from './line.ts';
 import { lockDirectory } from './lock.ts';
 import { Masking } from './mask.ts';
 import { ChainRecorder } from './recorder.ts';
-import type { Feed } from './sinks/feed.ts';
-import { openFeeds } from './sinks/registry.ts';
+import { type Feeds, openFeeds } from './sinks/registry.ts';
+import type { SinkDeps } from './sinks/sink.ts';
 import { makeDirectory, readDirectory, readSalt } from './start.ts';
 
 export { type SigningKey, signingKey } from './checkpoint.ts';
@@ -24,7 +24,7 @@ export async function openAudit(config: AuditConfig, deps: AuditDeps): Promise<A
 	const { directory } = config;
 	await makeDirectory(directory);
 	const lock = lockDirectory(directory);
-	let feeds: readonly Feed[] = [];
+	let feeds: Feeds = { all: [], committing: undefined };
 	try {
 		const start = await readDirectory(directory);
 		const masking = new Masking(await readSalt(directory), config.bodies === 'full');
@@ -37,15 +37,16 @@ export async function openAudit(config: AuditConfig, deps: AuditDeps): Promise<A
 			io: deps.io ?? spoolIo,
 			lock,
 		});
-		feeds = await openFeeds(config.sinks, recorder.source, {
+		const sinkDeps: SinkDeps & AuditDeps = {
 			...deps,
 			stdout: deps.stdout ?? 1,
 			setAside: (sink, records) => recorder.setAside(sink, records),
-		});
-		recorder.begin(feeds);
+		};
+		feeds = await openFeeds(config, recorder.source, sinkDeps, seq => recorder.committed(seq));
+		recorder.begin(feeds.all, feeds.committing);
 		return recorder;
 	} catch (error) {
-		for (const feed of feeds) await feed.close(0);
+		for (const feed of feeds.all) await feed.close(0);
 		lock.release();
 		throw error;
 	}

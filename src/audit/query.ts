@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { chainsOf } from './chains.ts';
 import { objectOf, parseRecord, type ReadRecord, textOf } from './read-record.ts';
 import { type LineHead, lineHead, readLinesIfThere } from './reader.ts';
 import { listSegments } from './segment.ts';
@@ -40,13 +41,33 @@ export interface Answer {
 	readonly more: number;
 	/** Records of any kind that were read. */
 	readonly records: number;
+	/** Whether they are of several chains. */
+	readonly several: boolean;
 }
 
 /**
- * Decisions that fit, joined with their outcomes, and refused connections that fit, in the order of the chain. Keeps
- * `limit` of them in memory. Throws when the directory cannot be read.
+ * Decisions that fit, joined with their outcomes, and refused connections that fit: in the order of the chain, or by time
+ * where the directory holds the chains of several Sallyports. Keeps `limit` of them in memory. Throws when the directory
+ * cannot be read.
  */
 export async function queryDirectory(directory: string, question: Question): Promise<Answer> {
+	const chains = await chainsOf(directory);
+	let all: Omit<Answer, 'several'> = { rows: [], more: 0, records: 0 };
+	for (const chain of chains) {
+		const { rows, more, records } = await queryChain(chain, question);
+		const together = chains.length === 1 ? rows : [...all.rows, ...rows].sort(byTime);
+		const shown = together.slice(-question.limit);
+		all = { rows: shown, more: all.more + more + together.length - shown.length, records: all.records + records };
+	}
+	return { ...all, several: chains.length > 1 };
+}
+
+const timeOf = (row: Row): string => textOf(('session' in row ? row.session : row.decision).timestamp) ?? '';
+
+/** Stable: records of one chain stay in its order. */
+const byTime = (a: Row, b: Row): number => (timeOf(a) < timeOf(b) ? -1 : timeOf(a) > timeOf(b) ? 1 : 0);
+
+async function queryChain(directory: string, question: Question): Promise<Omit<Answer, 'several'>> {
 	const rows = new Map<string, Row>();
 	let more = 0;
 	let records = 0;

@@ -56,6 +56,7 @@ export class ChainRecorder implements Audit {
 	readonly #upkeep: Upkeep;
 	readonly #reserve: number;
 	#feeds: readonly Feed[] = [];
+	#committing: Feed | undefined;
 	#timer: NodeJS.Timeout | undefined;
 	#closing: Promise<void> | undefined;
 
@@ -96,13 +97,15 @@ export class ChainRecorder implements Audit {
 			reserve,
 			put: (type, time, body) => writer.put(type, time, body),
 			acknowledged: segment => this.#feeds.every(feed => feed.isPast(segment)),
+			late: () => writer.commits?.late ?? false,
 			freed: () => this.#sums.shares.restart(deps.clock.now()),
 		});
 	}
 
-	/** Writes down what the start found, then runs. */
-	begin(feeds: readonly Feed[]): void {
+	/** Writes down what the start found, then runs. `committing`: the one that calls wait for. */
+	begin(feeds: readonly Feed[], committing: Feed | undefined): void {
 		this.#feeds = feeds;
+		this.#committing = committing;
 		const { fresh, damage, open } = this.#start;
 		const now = this.#deps.clock.now();
 		if (fresh) {
@@ -174,11 +177,17 @@ export class ChainRecorder implements Audit {
 			first: first?.seq,
 			answer: first?.answer,
 		});
+		if (sink === this.#committing?.key) for (const { seq, count } of records) this.#writer.commits?.refused(seq, count);
 		const told = records.filter(({ own }) => !own);
 		if (told.length === 0) return;
 		const seqs = told.slice(0, SET_ASIDE_NAMED).map(({ seq }) => seq);
 		const detail = { sink, count: countOf(told), seqs, answer: told[0]?.answer };
 		this.control({ action: 'sink_refused', operator: 'sallyport', detail });
+	}
+
+	/** The sink that calls wait for has every record up to this one. */
+	committed(seq: number): void {
+		this.#writer.commits?.taken(seq);
 	}
 
 	refusedConnection(record: RefusedConnection): void {
@@ -243,6 +252,7 @@ export class ChainRecorder implements Audit {
 		this.#outage.begin('closed');
 		for (const feed of this.#feeds) feed.wake();
 		await Promise.all(this.#feeds.map(feed => feed.close(patience)));
+		this.#writer.end();
 		await this.#upkeep.idle();
 		this.#spool.close();
 		this.#lock.release();

@@ -1,8 +1,9 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readLinesIfThere } from './reader.ts';
-import { listSegments } from './segment.ts';
+import { chainsOf } from './chains.ts';
+import { lineHead, readLinesIfThere } from './reader.ts';
+import { listSegments, type Segment } from './segment.ts';
 
 /** How often a chain that is followed is looked at. */
 const POLL_MS = 200;
@@ -17,36 +18,33 @@ export interface TailOptions {
 	readonly signal?: AbortSignal;
 }
 
-/** The last records of a chain, line by line, and those to come; from one segment to the next. */
+/**
+ * The last records of a chain, line by line, and those to come; from one segment to the next. Where the directory holds
+ * the chains of several Sallyports: of all together, by time, as far as they were written when it was looked at.
+ */
 export async function tailDirectory(
 	directory: string,
 	options: TailOptions,
-	onLines: (lines: readonly Buffer[]) => Promise<void>,
+	onLines: (lines: readonly Buffer[], several: boolean) => Promise<void>,
 ): Promise<void> {
-	let at = await startOf(directory, options.last);
 	const stopped = (): boolean => options.signal?.aborted === true;
-	for (;;) {
-		for (const segment of await listSegments(directory)) {
-			if (segment.first < at.segment) continue;
-			at = { segment: segment.first, offset: segment.first === at.segment ? at.offset : 0 };
-			// A part at a time, so that a slow reader does not make everything wait in memory.
-			while (at.offset < segment.bytes && !stopped()) {
-				const lines: Buffer[] = [];
-				let bytes = 0;
-				const range = { from: at.offset, to: segment.bytes };
-				const end = await readLinesIfThere(
-					join(directory, segment.name),
-					line => {
-						lines.push(Buffer.from(line));
-						bytes += line.length;
-						return bytes < CHUNK ? undefined : false;
-					},
-					range,
-				);
-				if (lines.length === 0) break;
-				at = { segment: segment.first, offset: end.offset };
-				await onLines(lines);
+	const chains = new Map<string, Chain>();
+	for (let first = true; ; first = false) {
+		const found = await chainsOf(directory);
+		for (const path of found) {
+			if (!chains.has(path)) chains.set(path, new Chain(path, first ? await startOf(path, options.last) : START));
+		}
+		const several = found.length > 1 || (found[0] ?? directory) !== directory;
+		if (!several || !first) {
+			for (const chain of chains.values()) await chain.read(stopped, lines => onLines(lines, several));
+		} else {
+			let last: Buffer[] = [];
+			for (const chain of chains.values()) {
+				await chain.read(stopped, async lines => {
+					last = [...last, ...lines].sort(byTime).slice(-Math.max(1, options.last));
+				});
 			}
+			if (options.last > 0 && last.length > 0) await onLines(last, several);
 		}
 		if (!options.follow || stopped()) return;
 		try {
@@ -57,8 +55,65 @@ export async function tailDirectory(
 	}
 }
 
+const timeOf = (line: Buffer): string => lineHead(line)?.timestamp ?? '';
+const byTime = (a: Buffer, b: Buffer): number => (timeOf(a) < timeOf(b) ? -1 : timeOf(a) > timeOf(b) ? 1 : 0);
+
+interface Place {
+	readonly segment: number;
+	readonly offset: number;
+}
+
+const START: Place = { segment: 0, offset: 0 };
+
+/** One chain, and how far it was read. */
+class Chain {
+	readonly #directory: string;
+	#at: Place;
+
+	constructor(directory: string, at: Place) {
+		this.#directory = directory;
+		this.#at = at;
+	}
+
+	/** What was written since the last time. */
+	async read(stopped: () => boolean, onLines: (lines: readonly Buffer[]) => Promise<void>): Promise<void> {
+		for (const segment of await segmentsIfThere(this.#directory)) {
+			if (segment.first < this.#at.segment) continue;
+			this.#at = { segment: segment.first, offset: segment.first === this.#at.segment ? this.#at.offset : 0 };
+			// A part at a time, so that a slow reader does not make everything wait in memory.
+			while (this.#at.offset < segment.bytes && !stopped()) {
+				const lines: Buffer[] = [];
+				let bytes = 0;
+				const range = { from: this.#at.offset, to: segment.bytes };
+				const end = await readLinesIfThere(
+					join(this.#directory, segment.name),
+					line => {
+						lines.push(Buffer.from(line));
+						bytes += line.length;
+						return bytes < CHUNK ? undefined : false;
+					},
+					range,
+				);
+				if (lines.length === 0) break;
+				this.#at = { segment: segment.first, offset: end.offset };
+				await onLines(lines);
+			}
+		}
+	}
+}
+
+/** A Sallyport that goes may take its folder with it. */
+async function segmentsIfThere(directory: string): Promise<readonly Segment[]> {
+	try {
+		return await listSegments(directory);
+	} catch (error) {
+		if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+		return [];
+	}
+}
+
 /** Where the last `count` lines begin. */
-async function startOf(directory: string, count: number): Promise<{ segment: number; offset: number }> {
+async function startOf(directory: string, count: number): Promise<Place> {
 	const segments = await listSegments(directory);
 	let left = count;
 	for (const segment of segments.toReversed()) {
@@ -66,7 +121,7 @@ async function startOf(directory: string, count: number): Promise<{ segment: num
 		left = found.left;
 		if (left === 0) return { segment: segment.first, offset: found.offset };
 	}
-	return { segment: 0, offset: 0 };
+	return START;
 }
 
 /** Goes back over line ends: `left` is how many lines the file lacks, `offset` where the last `count` of it begin. */

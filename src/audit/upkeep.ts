@@ -24,6 +24,8 @@ export interface UpkeepOptions {
 	readonly put: (type: RecordType, time: number, body: string) => void;
 	/** Whether every sink has taken all of a segment. */
 	readonly acknowledged: (segment: Segment) => boolean;
+	/** Whether the sink that calls wait for has not caught up. */
+	readonly late: () => boolean;
 	/** Segments were deleted. */
 	readonly freed: () => void;
 }
@@ -128,6 +130,7 @@ export class Upkeep {
 		const { outage, spool, config, lines, reserve } = this.#o;
 		const { reason, since } = outage;
 		if (reason === undefined || reason === 'closed') return;
+		if (reason === 'sink' && this.#o.late()) return;
 		if (reason === 'limit' && spool.bytes > config.limit - reserve - Math.floor(reserve / 4)) return;
 		const lost = outage.attempt();
 		const gap = {

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RECORD_TYPES } from '../model/record.ts';
 import { type Checkpoint, readCheckpoint } from './checkpoint.ts';
+import type { RecordList } from './copies.ts';
 import type { Held } from './held.ts';
 import { parseRecord } from './read-record.ts';
 import { lineHead, opensCall, readLines } from './reader.ts';
@@ -57,6 +58,8 @@ export interface VerifyOptions {
 	readonly held?: Held;
 	/** Whose signatures count; any valid one when absent. */
 	readonly trust?: Trust;
+	/** Is told every record that holds. */
+	readonly list?: RecordList;
 	/** Bytes read so far and in all, now and then. */
 	readonly progress?: (read: number, total: number) => void;
 }
@@ -165,6 +168,7 @@ class Checker {
 		if (head.type === 'control' && record.action === 'retention') this.#retention(record.detail);
 		if (head.type === 'checkpoint' && !this.#checkpoint(line)) return false;
 		this.#hash = hash('sha256', line, 'hex');
+		this.#o.list?.add(head.seq, head.type, this.#hash);
 		const held = this.#o.held?.at(head.chain, head.seq);
 		if (held !== undefined) {
 			if (held.hash !== this.#hash)
@@ -193,6 +197,8 @@ class Checker {
 		}
 		if (held === undefined || this.fault !== undefined) return;
 		const last = this.#chain === undefined ? undefined : held.last(this.#chain);
+		// Copies that end before the first checkpoint are compared record by record.
+		if (this.#chain !== undefined && last === undefined && held.newest(this.#chain) > 0) return;
 		if (this.#chain === undefined || last === undefined) {
 			this.#wrong(
 				`no checkpoint held elsewhere is of this chain${this.#chain === undefined ? '' : ` (${this.#chain})`}`,

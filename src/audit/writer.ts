@@ -1,6 +1,7 @@
 import type { AuditConfig } from '../config/schema.ts';
 import { type Refused, refused } from '../model/cause.ts';
 import { RECORD_TYPES, type RecordType } from '../model/record.ts';
+import { Commits } from './commits.ts';
 import type { AuditDeps } from './contract.ts';
 import type { SpoolIo } from './io.ts';
 import { OpenCalls } from './open-calls.ts';
@@ -35,11 +36,13 @@ const UNAVAILABLE = refused('audit_unavailable');
 interface Batch {
 	/** Who waits for it. */
 	readonly waiting: Written[];
-	/** Calls that it opens, for when a sync fails. */
+	/** Calls that it opens, for when a sync fails or the sink does not take it. */
 	readonly opened: string[];
+	/** Of its last record. */
+	seq: number;
 }
 
-const batch = (): Batch => ({ waiting: [], opened: [] });
+const batch = (): Batch => ({ waiting: [], opened: [], seq: 0 });
 
 /** Writes what one turn of the event loop records together, and lets those go on who wait for it. */
 export class Writer {
@@ -49,6 +52,8 @@ export class Writer {
 	readonly open = new OpenCalls(OPEN_REMEMBERED);
 	readonly #o: WriterOptions;
 	readonly #syncer: Syncer<Batch> | undefined;
+	/** Undefined where the local write is enough. */
+	readonly #commits: Commits<Batch> | undefined;
 	readonly #told: Told;
 	readonly #turns = new Turns(() => this.turn());
 	#batch = batch();
@@ -78,6 +83,19 @@ export class Writer {
 				(failure, batches) => this.#onSynced(failure, batches),
 			);
 		}
+		if (config.commit !== undefined) {
+			const { timeout } = config.commit;
+			const done = (one: Batch, taken: boolean): void => {
+				if (taken) this.#release(one, undefined);
+				else this.#fail(one);
+			};
+			this.#commits = new Commits({ timeout, done, late: () => this.#onLate() }, spool.written.seq);
+		}
+	}
+
+	/** What the sink says that calls wait for; undefined where none does. */
+	get commits(): Pick<Commits<unknown>, 'taken' | 'refused' | 'late'> | undefined {
+		return this.#commits;
 	}
 
 	/** Something was appended: it is written at the end of this turn of the event loop. */
@@ -90,7 +108,7 @@ export class Writer {
 		this.#batch.waiting.push(written);
 		if (opens !== undefined) {
 			this.open.add(opens);
-			if (this.#syncer !== undefined) this.#batch.opened.push(opens);
+			if (this.#syncer !== undefined || this.#commits !== undefined) this.#batch.opened.push(opens);
 		}
 		this.#turns.schedule();
 	}
@@ -104,7 +122,7 @@ export class Writer {
 	/** For records that must not be lost while writing fails: they are kept, within bounds, and written later. */
 	put(type: RecordType, time: number, body: string): void {
 		const { reason } = this.outage;
-		if (reason !== undefined && reason !== 'limit') this.outage.keep({ type, time, body });
+		if (reason !== undefined && reason !== 'limit' && reason !== 'sink') this.outage.keep({ type, time, body });
 		else if (this.spool.append(type, time, body, 0, true)) {
 			// Nobody waits for it: it goes out with the next decision, or a little later.
 			if (type === 'outcome') this.#turns.later();
@@ -134,14 +152,21 @@ export class Writer {
 		this.#turns.stop();
 	}
 
+	/** Whoever waits still for a sink is refused. */
+	end(): void {
+		this.#commits?.close();
+		this.#told.run();
+	}
+
 	#onWritten(counts: Counts, failure: Failure | undefined): void {
 		const done = this.#batch;
 		this.#batch = batch();
 		if (failure === undefined) {
 			for (const type of RECORD_TYPES) if (counts[type] > 0) this.#o.deps.metrics.written(type, counts[type]);
 			this.#o.written();
+			done.seq = this.spool.written.seq;
 			if (this.#syncer !== undefined) this.#syncer.add(done);
-			else this.#release(done, undefined);
+			else this.#kept(done);
 			return;
 		}
 		this.outage.begin(failure.code);
@@ -163,12 +188,37 @@ export class Writer {
 			this.#o.doubted();
 		}
 		for (const synced of batches) {
-			this.#release(synced, failure === undefined ? undefined : this.#orNot(UNAVAILABLE));
-			if (failure === undefined || this.#o.config.on_failure === 'continue') continue;
-			for (const decisionId of synced.opened) this.#o.withdrawn(decisionId);
+			if (failure === undefined) this.#kept(synced);
+			else this.#fail(synced);
 		}
 		this.#told.run();
 		this.#o.afterWrite();
+	}
+
+	/** A batch is in the chain: its calls go on, or wait for the sink. */
+	#kept(done: Batch): void {
+		const commits = this.#commits;
+		const goesOn = commits?.late === true && this.#o.config.on_failure === 'continue';
+		if (commits === undefined || done.waiting.length === 0 || goesOn) {
+			commits?.pass(done.seq);
+			this.#release(done, undefined);
+		} else commits.add(done, done.seq);
+	}
+
+	/** The calls of a batch are refused although it is in the chain, or let go with `on_failure: continue`. */
+	#fail(done: Batch): void {
+		this.#release(done, this.#orNot(UNAVAILABLE));
+		if (this.#o.config.on_failure === 'continue') return;
+		for (const decisionId of done.opened) this.#o.withdrawn(decisionId);
+	}
+
+	#onLate(): void {
+		if (this.#o.config.on_failure === 'deny') {
+			this.outage.begin('sink');
+			return;
+		}
+		this.#o.deps.metrics.failure('sink');
+		this.#o.deps.log('error', 'the sink of audit.commit is too late: calls go on without it', {});
 	}
 
 	#orNot(refusal: Refused): Refused | undefined {

@@ -24,7 +24,7 @@ interface Options {
 export function auditQueryCommand(output: AuditOutput): Command {
 	return new Command('query')
 		.description('find decisions, each with how it ended, and refused connections')
-		.option('--directory <folder>', 'the audit directory', 'var/audit')
+		.option('--directory <folder>', 'the audit directory, or a folder of several', 'var/audit')
 		.option('--agent <id>', 'SPIFFE ID, its last part, or its beginning and *')
 		.option('--target <name>', "an upstream's name, a host, or HOST:PORT")
 		.option('--time <moment>', 'a day, hour or minute in UTC: 2026-03-03, 2026-03-03T10, 2026-03-03T10:15', spanOf)
@@ -60,11 +60,11 @@ async function query(options: Options, output: AuditOutput): Promise<void> {
 		...(until === undefined ? {} : { until }),
 	};
 	try {
-		const { rows, more, records } = await queryDirectory(options.directory, question);
+		const { rows, more, records, several } = await queryDirectory(options.directory, question);
 		if (records === 0) throw noRecords(options.directory);
 		const raw = options.json === true || !output.terminal;
 		if (raw) for (const row of rows) await output.write(`${JSON.stringify(row)}\n`);
-		else await show(rows, output, decision !== undefined);
+		else await show(rows, output, decision !== undefined, several);
 		if (more > 0) output.error(`${more} earlier ones are not shown; --limit shows more\n`);
 		if (options.json !== true && rows.length === 0 && more === 0) output.error('none found\n');
 	} catch (error) {
@@ -73,8 +73,8 @@ async function query(options: Options, output: AuditOutput): Promise<void> {
 }
 
 /** `whole`: what the records hold, too. */
-async function show(rows: readonly Row[], output: AuditOutput, whole: boolean): Promise<void> {
-	const lines = new Show(output.colour, true);
+async function show(rows: readonly Row[], output: AuditOutput, whole: boolean, several: boolean): Promise<void> {
+	const lines = new Show(output.colour, true, several);
 	lines.measure(rows.map(row => ('session' in row ? row.session : row.decision)));
 	for (const row of rows) {
 		await output.write(lines.row(row));

@@ -27,15 +27,20 @@ interface Cells {
 export class Show {
 	readonly #colour: boolean;
 	readonly #date: boolean;
+	readonly #instance: boolean;
 	readonly #decisions = new Map<string, Cells>();
 	/** The widest cells so far: columns only grow. */
 	readonly #widths = [0, 0];
 	#day = '';
 
-	/** `date`: the whole timestamp in each line, rather than the time of day below a line for each day. */
-	constructor(colour: boolean, date: boolean) {
+	/**
+	 * `date`: the whole timestamp in each line, rather than the time of day below a line for each day. `instance`: which
+	 * Sallyport wrote it.
+	 */
+	constructor(colour: boolean, date: boolean, instance = false) {
 		this.#colour = colour;
 		this.#date = date;
+		this.#instance = instance;
 	}
 
 	/** Makes the columns wide enough for what will be shown together. */
@@ -125,12 +130,13 @@ export class Show {
 		let line = this.#date ? '' : this.#newDay(timestamp.slice(0, 10));
 		line += this.#paint('dim', this.#date ? timestamp.replace('T', ' ') : timestamp.slice(11, 23));
 		line += `  ${this.#paint(colour, said.padEnd(7))}`;
-		if (cells === undefined) return `${line}  ${end}\n`;
+		const from = this.#instance ? word(record.instance) : '';
+		if (cells === undefined) return `${line}  ${end}${from === '' ? '' : `  ${this.#paint('dim', from)}`}\n`;
 		this.#widen(cells);
 		line += `  ${cells.who.padEnd(this.#widths[0] ?? 0)}  `;
-		if (end === '' && id === '') return `${line}${cells.what}\n`;
+		if (end === '' && id === '' && from === '') return `${line}${cells.what}\n`;
 		line += cells.what.padEnd(this.#widths[1] ?? 0);
-		for (const part of [end, id]) if (part !== '') line += `  ${this.#paint('dim', part)}`;
+		for (const part of [end, from, id]) if (part !== '') line += `  ${this.#paint('dim', part)}`;
 		return `${line}\n`;
 	}
 

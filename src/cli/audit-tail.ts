@@ -15,7 +15,7 @@ interface Options {
 export function auditTailCommand(output: AuditOutput): Command {
 	return new Command('tail')
 		.description('show the last records, and with -f those to come')
-		.option('--directory <folder>', 'the audit directory', 'var/audit')
+		.option('--directory <folder>', 'the audit directory, or a folder of several', 'var/audit')
 		.option('-f, --follow', 'go on with what is recorded from now on')
 		.option('-n, --lines <count>', 'records to begin with', countOf, 10)
 		.option('--json', 'print the records as they are; the default when piped')
@@ -35,16 +35,18 @@ async function tail(options: Options, output: AuditOutput): Promise<void> {
 	process.once('SIGINT', interrupted);
 	process.once('SIGTERM', interrupted);
 	const raw = options.json === true || !output.terminal;
-	const show = new Show(output.colour, false);
+	let show: Show | undefined;
 	const follow = options.follow === true;
 	let any = options.lines === 0;
 	try {
-		await tailDirectory(directory, { last: options.lines, follow, signal: stop.signal }, async lines => {
+		await tailDirectory(directory, { last: options.lines, follow, signal: stop.signal }, async (lines, several) => {
 			any = true;
 			if (raw) return output.write(lines.map(line => `${line.toString()}\n`).join(''));
 			const records = lines.map(line => parseRecord(line) ?? { type: 'unreadable', bytes: line.length });
-			show.measure(records);
-			return output.write(records.map(record => show.record(record)).join(''));
+			const shown = show ?? new Show(output.colour, false, several);
+			show = shown;
+			shown.measure(records);
+			return output.write(records.map(record => shown.record(record)).join(''));
 		});
 		if (!any && !follow) throw noRecords(directory);
 	} catch (error) {

@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { type Copies, compareCopies, RecordList } from '../audit/copies.ts';
 import { type Held, readHeld } from '../audit/held.ts';
 import { readTrust, type Trust } from '../audit/trust.ts';
 import { type CheckpointRef, type Verification, verifyDirectory } from '../audit/verify.ts';
@@ -26,7 +27,7 @@ export function auditVerifyCommand(output: AuditOutput): Command {
 		.option('--directory <folder>', 'the audit directory', 'var/audit')
 		.option(
 			'--against <path>',
-			'checkpoints held elsewhere: a file of records, or a folder of such; repeatable',
+			'records held elsewhere, as a sink got them: a file of lines or arrays, or a folder of such; repeatable',
 			collect,
 		)
 		.option(
@@ -52,15 +53,21 @@ async function verify(options: Options, command: Command, output: AuditOutput): 
 	if (signer !== undefined && trustBundle.length === 0) command.error('error: --signer needs --trust-bundle');
 	try {
 		const trust = trustBundle.length + key.length === 0 ? undefined : await readTrust(trustBundle, key, signer);
-		const held = options.against === undefined ? undefined : await readHeld(await filesOf(options.against), trust);
-		const result = await verifyDirectory(options.directory, {
+		const files = options.against === undefined ? undefined : await filesOf(options.against);
+		const held = files === undefined ? undefined : await readHeld(files, trust);
+		const list = new RecordList();
+		const verified = await verifyDirectory(options.directory, {
 			...(trust === undefined ? {} : { trust }),
-			...(held === undefined ? {} : { held }),
+			...(held === undefined ? {} : { held, list }),
 			...(output.terminal ? { progress: (read, total) => progress(output, read, total) } : {}),
 		});
+		const { chain } = verified;
+		const compared = held !== undefined && files !== undefined && chain !== undefined && verified.fault === undefined;
+		const copies = compared ? await compareCopies(files, chain, list, held.newest(chain)) : undefined;
+		const result: Verification = copies?.fault === undefined ? verified : { ...verified, fault: copies.fault };
 		if (result.records === 0 && result.fault === undefined) throw noRecords(options.directory);
-		if (options.json === true) await output.write(`${JSON.stringify(forPrograms(result))}\n`);
-		else await output.write(report(result, held, trust, output.colour));
+		if (options.json === true) await output.write(`${JSON.stringify(forPrograms(result, copies))}\n`);
+		else await output.write(report(result, held, copies, trust, output.colour));
 		if (result.fault !== undefined) process.exitCode = FAILURE;
 	} catch (error) {
 		fail(output, error, options.directory);
@@ -68,7 +75,10 @@ async function verify(options: Options, command: Command, output: AuditOutput): 
 }
 
 /** As records are written: `snake_case`. */
-function forPrograms({ openCount, signed, held, ...rest }: Verification): Readonly<Record<string, unknown>> {
+function forPrograms(
+	{ openCount, signed, held, ...rest }: Verification,
+	copies: Copies | undefined,
+): Readonly<Record<string, unknown>> {
 	const reference = (checkpoint: CheckpointRef | undefined): unknown =>
 		checkpoint === undefined
 			? undefined
@@ -79,6 +89,7 @@ function forPrograms({ openCount, signed, held, ...rest }: Verification): Readon
 		open_count: openCount,
 		signed: reference(signed),
 		held: reference(held),
+		...(copies === undefined ? {} : { copies: { ...copies, fault: undefined } }),
 	};
 }
 
@@ -92,12 +103,19 @@ async function filesOf(paths: readonly string[]): Promise<readonly string[]> {
 	for (const path of paths) {
 		if (!(await stat(path)).isDirectory()) files.push(path);
 		else
-			for (const name of (await readdir(path)).sort()) if (/\.(jsonl?|log)$/.test(name)) files.push(join(path, name));
+			for (const name of (await readdir(path)).sort())
+				if (/\.(jsonl?|log)(\.gz)?$/.test(name)) files.push(join(path, name));
 	}
 	return files;
 }
 
-function report(result: Verification, held: Held | undefined, trust: Trust | undefined, colour: boolean): string {
+function report(
+	result: Verification,
+	held: Held | undefined,
+	copies: Copies | undefined,
+	trust: Trust | undefined,
+	colour: boolean,
+): string {
 	const { fault } = result;
 	const lines: string[] = [];
 	if (fault !== undefined) {
@@ -110,6 +128,7 @@ function report(result: Verification, held: Held | undefined, trust: Trust | und
 		const whole = paint(colour, 'green', 'whole');
 		lines.push(`${whole}: records ${result.first} to ${result.last} of chain ${result.chain}`);
 		lines.push(...proofs(result, held, trust));
+		if (copies !== undefined) lines.push(copiesText(copies));
 	}
 	if (result.retired > 0 && fault === undefined)
 		lines.push(`records 1 to ${result.retired} were deleted for retention, as the chain says`);
@@ -124,6 +143,13 @@ function report(result: Verification, held: Held | undefined, trust: Trust | und
 	}
 	if (result.unfinished > 0) lines.push('the last record is being written right now');
 	return `${lines.join('\n')}\n`;
+}
+
+/** What the copies hold, and what they lack. */
+function copiesText({ records, last, types, lacking }: Copies): string {
+	const lacks = Object.entries(lacking).map(([type, count]) => `${count} of type ${type}`);
+	const whole = `and lack none of type ${types.join(', ')} up to there`;
+	return `the copies hold ${records} records up to ${last}, each as it is here, ${lacks.length === 0 ? whole : `but lack ${lacks.join(', ')}`}`;
 }
 
 /** What is proven by what, and where that ends. */

@@ -1,13 +1,16 @@
 import { checkParts, checkSecret, HTTP_KINDS } from './check-credentials.ts';
 import type { Config } from './schema.ts';
-import { type NatsConfig, type RemoteConfig, settingsOf } from './sinks.ts';
+import { type NatsConfig, type RemoteConfig, settingsOf, sinkNamed } from './sinks.ts';
 import { parseHostPort } from './values.ts';
 
 type Path = readonly (string | number)[];
 type Fail = (path: Path, message: string) => void;
 
-/** What no single value of `audit.sinks` shows. */
-export function checkSinks({ audit, identity }: Config, fail: Fail): void {
+/** What no single value of `audit.sinks`, or of the collector of traces, shows. */
+export function checkSinks({ audit, identity, telemetry }: Config, fail: Fail): void {
+	const otlp = telemetry.traces?.otlp;
+	const place = (...more: Path): Path => ['telemetry', 'traces', 'otlp', ...more];
+	if (otlp !== undefined) checkServer(otlp, identity, place, fail);
 	const names = new Set<string>();
 	audit.sinks.forEach((sink, index) => {
 		const kind = Object.keys(sink)[0] ?? '';
@@ -19,10 +22,38 @@ export function checkSinks({ audit, identity }: Config, fail: Fail): void {
 		if ('otlp' in sink) checkRemote(sink.otlp, identity, at, fail);
 		if ('nats' in sink) checkNats(sink.nats, at, fail);
 	});
+	checkCommit(audit, fail);
+}
+
+function checkCommit({ commit, sinks }: Config['audit'], fail: Fail): void {
+	if (commit === undefined) return;
+	const found = sinks[sinkNamed(sinks, commit.sink)];
+	if (commit.timeout === 0) fail(['audit', 'commit', 'timeout'], 'expected more than 0');
+	if (found === undefined) {
+		fail(['audit', 'commit'], `there is no sink named ${commit.sink}: give the one in \`audit.sinks\` that \`name\``);
+		return;
+	}
+	const types = settingsOf(found).types ?? ['decision', 'control'];
+	for (const type of ['decision', 'control'])
+		if (!types.includes(type)) fail(['audit', 'commit'], `${commit.sink} is not given records of the type ${type}`);
 }
 
 function checkRemote(
-	{ url, credential, present_svid: svid, roots, batch, rate, timeout }: RemoteConfig,
+	remote: RemoteConfig,
+	identity: Config['identity'],
+	at: (...more: Path) => Path,
+	fail: Fail,
+): void {
+	const { url, present_svid: svid, batch, rate } = remote;
+	if (svid && url.startsWith('http:')) fail(at('present_svid'), 'is for https://');
+	if (batch.bytes < 1024) fail(at('batch', 'bytes'), 'expected 1KiB or more');
+	if (rate < 64 * 1024) fail(at('rate'), 'expected 64KiB or more');
+	checkServer(remote, identity, at, fail);
+}
+
+/** A server behind a URL. */
+function checkServer(
+	{ url, credential, roots, timeout }: Pick<RemoteConfig, 'url' | 'credential' | 'roots' | 'timeout'>,
 	identity: Config['identity'],
 	at: (...more: Path) => Path,
 	fail: Fail,
@@ -31,10 +62,7 @@ function checkRemote(
 	if (problem !== undefined) fail(at('url'), problem);
 	const clear = problem === undefined && new URL(url).protocol === 'http:';
 	if (clear && credential !== undefined) fail(at('credential'), 'would be sent in the clear: use https://');
-	if (clear && svid) fail(at('present_svid'), 'is for https://');
 	if (clear && roots !== undefined) fail(at('roots'), 'are for https://');
-	if (batch.bytes < 1024) fail(at('batch', 'bytes'), 'expected 1KiB or more');
-	if (rate < 64 * 1024) fail(at('rate'), 'expected 64KiB or more');
 	if (timeout === 0) fail(at('timeout'), 'expected more than 0');
 	if (credential === undefined) return;
 	if (HTTP_KINDS.filter(kind => credential[kind] !== undefined).length !== 1)

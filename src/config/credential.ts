@@ -121,16 +121,21 @@ const USES: ReadonlyMap<string, SecretUse> = new Map([
 export function useAt(path: readonly (string | number)[]): SecretUse | undefined {
 	if (path[0] === 'upstreams' && path[2] === 'credentials') return USES.get(path.slice(4).join('.'));
 	if (path[0] === 'policy' && path.at(-1) === 'bearer') return 'bearer';
-	return isOfSink(path) ? USES.get(path.slice(5).join('.')) : undefined;
+	if (isOfSink(path)) return USES.get(path.slice(5).join('.'));
+	return isOfTraces(path) ? USES.get(path.slice(4).join('.')) : undefined;
 }
 
 /** `audit.sinks[].KIND.credential` */
 const isOfSink = (path: readonly (string | number)[]): boolean =>
 	path[0] === 'audit' && path[1] === 'sinks' && path[4] === 'credential';
 
-/** Whether something stands below the credentials of an upstream or a sink. */
+/** `telemetry.traces.otlp.credential` */
+const isOfTraces = (path: readonly (string | number)[]): boolean =>
+	path[0] === 'telemetry' && path[1] === 'traces' && path[3] === 'credential';
+
+/** Whether something stands below the credentials of an upstream, a sink or the collector of traces. */
 export const isOfCredentials = (path: readonly (string | number)[]): boolean =>
-	(path[0] === 'upstreams' && path[2] === 'credentials') || isOfSink(path);
+	(path[0] === 'upstreams' && path[2] === 'credentials') || isOfSink(path) || isOfTraces(path);
 
 /** The secrets of an entry, each with its place in it. */
 export function secretsOf(

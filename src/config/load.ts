@@ -9,6 +9,7 @@ import { decimalModes } from './octal.ts';
 import type { PolicyBundleConfig } from './policy-bundle.ts';
 import { type Config, schema } from './schema.ts';
 import { sinkAt } from './sinks.ts';
+import { telemetryAt } from './telemetry.ts';
 import { warn } from './warnings.ts';
 import type { WayConfig } from './ways.ts';
 
@@ -238,6 +239,7 @@ function absolutePaths(config: Config, directory: string): Config {
 			),
 		},
 		state: { sqlite: at(config.state.sqlite) },
+		telemetry: telemetryAt(config.telemetry, at, credential => credentialAt(credential, at)),
 		admin: {
 			...(config.admin.health === undefined ? {} : { health: { address: socket(config.admin.health.address) } }),
 			...(config.admin.control === undefined

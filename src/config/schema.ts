@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { credential } from './credential.ts';
 import { limits } from './limits.ts';
 import { bundle, statusReports } from './policy-bundle.ts';
-import { sink } from './sinks.ts';
+import { commit, sink } from './sinks.ts';
+import { telemetry } from './telemetry.ts';
 import {
 	agentPattern,
 	duration,
@@ -262,6 +263,11 @@ const audit = z.strictObject({
 		.prefault({})
 		.describe('Names of headers and query parameters whose values never stand in records.'),
 	sinks: z.array(sink).default([]).describe('Where records are streamed.'),
+	commit: commit
+		.optional()
+		.describe(
+			'A sink that must have a decision before its call goes on: its name, or `sink` for the only one; the local write alone when absent.',
+		),
 });
 
 const admin = z.strictObject({
@@ -306,20 +312,7 @@ export const schema = z.strictObject({
 		.describe('What survives a restart.'),
 	limits: limits.prefault({}).describe('Every limit.'),
 	drain_timeout: duration.default(25_000).describe('How long calls in flight may go on after SIGTERM.'),
-	metrics: z
-		.strictObject({
-			agents: z
-				.number()
-				.int()
-				.nonnegative()
-				.max(10_000)
-				.default(0)
-				.describe(
-					'How many agents have a label `agent` of their own in `sallyport_calls_total` and `sallyport_outcomes_total`; all others share `other`. With 0 there is no such label.',
-				),
-		})
-		.prefault({})
-		.describe('What is counted by what.'),
+	telemetry: telemetry.prefault({}).describe('What is told beside records: metrics and traces.'),
 	log: z
 		.strictObject({
 			level: z

@@ -154,3 +154,25 @@ export const settingsOf = (
 	sink: SinkConfig,
 ): { readonly name?: string | undefined; readonly types?: readonly string[] | undefined } =>
 	Object.values(sink)[0] ?? {};
+
+const committed = z.strictObject({
+	sink: z.string().min(1).describe('Its `name`, or `sink`: the only one that there is.'),
+	timeout: duration
+		.default(2000)
+		.describe('How long a call waits for it; then it is refused with `audit_unavailable`.'),
+});
+
+/** Which sink a call waits for. */
+export const commit = z.union([
+	z
+		.string()
+		.min(1)
+		.transform(text => committed.parse({ sink: text })),
+	committed,
+]);
+
+/** The place of a sink by its name, or of the only one; -1 when there is none, or `sink` could be any of several. */
+export const sinkNamed = (sinks: readonly SinkConfig[], name: string): number => {
+	const at = sinks.findIndex(one => settingsOf(one).name === name);
+	return at === -1 && name === 'sink' && sinks.length === 1 ? 0 : at;
+};

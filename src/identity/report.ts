@@ -1,4 +1,4 @@
-import type { IdentityReload } from './source.ts';
+import type { IdentityDeps, IdentityReload } from './source.ts';
 
 interface Log {
 	info(facts: Readonly<Record<string, unknown>>, message: string): void;
@@ -15,4 +15,10 @@ export function logRenewal(log: Log, reload: IdentityReload): void {
 		const facts = { id: reload.svid.spiffeId.id, not_after: new Date(reload.svid.notAfter).toISOString() };
 		log.info(facts, reload.renewed === 'svid' ? 'a new SVID is in force' : 'new trust bundles are in force');
 	}
+}
+
+/** Writes to the log what became of a look at another domain's trust bundle. */
+export function logBundle(log: Log, { trustDomain, broken }: Parameters<NonNullable<IdentityDeps['bundle']>>[0]): void {
+	if (broken === undefined) log.info({ trust_domain: trustDomain }, 'the trust bundle of another domain is in force');
+	else log.error({ trust_domain: trustDomain, broken }, 'the trust bundle of another domain was not taken');
 }

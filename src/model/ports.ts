@@ -1,6 +1,6 @@
 import type { Identity } from './agent.ts';
 import type { PolicyPath, Reads } from './call.ts';
-import type { Refused } from './cause.ts';
+import type { Cause, Refused } from './cause.ts';
 import type { ControlRecord, DecisionRecord, OutcomeRecord, RefusedConnection } from './record.ts';
 import type { BundleRevision, Verdict } from './verdict.ts';
 
@@ -34,7 +34,7 @@ export interface PolicySource {
 /** Appends to the chain. Calls of one turn of the event loop are written together. */
 export interface Recorder {
 	/**
-	 * `written` runs once, after write(2) returned (after fsync with `durability: fsync`) or with the refusal
+	 * `written` runs once, after write(2) returned (after fsync with `durability: fsync`, after the sink took it with `commit`) or with the refusal
 	 * `audit_unavailable`. Never synchronously.
 	 */
 	decision(record: DecisionRecord, written: (refusal?: Refused) => void): void;
@@ -45,6 +45,47 @@ export interface Recorder {
 	 * written later either. Without it the record is kept while nothing can be written.
 	 */
 	control(record: ControlRecord, written?: (refusal?: Refused) => void): void;
+}
+
+/** The span that another one goes on from (W3C Trace Context §3.2.2). */
+export interface TraceParent {
+	/** 32 lower-case hexadecimal digits, not all zero. */
+	readonly traceId: string;
+	/** 16 of them. */
+	readonly spanId: string;
+	readonly sampled: boolean;
+}
+
+/** A call as a tracing system is told of it, when it ended. */
+export interface TraceEnd {
+	/** Absent when it ended before it was decided. */
+	readonly decisionId: string | undefined;
+	readonly verdict: 'allow' | 'ask' | 'deny';
+	/** Why it was refused, or how it ended. */
+	readonly cause: Cause;
+	readonly agent: string;
+	readonly listener: string;
+	/** Name of the upstream, or HOST:PORT. */
+	readonly target: string;
+	readonly host: string;
+	readonly port: number;
+	readonly protocol: string;
+	readonly operation: string;
+	readonly status?: number | undefined;
+}
+
+/** The span of one call. */
+export interface Trace {
+	/** The field by which the upstream goes on with it (W3C Trace Context §3.2). */
+	readonly traceparent: string;
+	/** Once. */
+	end(facts: TraceEnd): void;
+}
+
+/** Begins spans; there is none where traces are off. */
+export interface Tracing {
+	/** `parent` is what the agent's request goes on with. */
+	begin(parent?: TraceParent): Trace;
 }
 
 /** By what somebody's access can have been ended: an {@link Identity}, or an id alone. */

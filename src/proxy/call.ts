@@ -4,7 +4,7 @@ import { type Cause, OUTCOMES, type Refusal, type Refused, refused } from '../mo
 import type { Conn } from '../model/conn.ts';
 import type { Life } from '../model/life.ts';
 import type { AnyPermit } from '../model/permit.ts';
-import type { AgentPolicy, Clock, PolicySource, Recorder } from '../model/ports.ts';
+import type { AgentPolicy, Clock, PolicySource, Recorder, Trace, Tracing } from '../model/ports.ts';
 import { Roster } from '../model/roster.ts';
 import { judgedBy, type Target } from '../model/target.ts';
 import type { Decision, Verdict } from '../model/verdict.ts';
@@ -28,6 +28,8 @@ export interface CallRequest {
 	readonly permit: AnyPermit['kind'];
 	/** Whether the target is in `observe`. */
 	readonly observe: boolean;
+	/** Its span, where the protocol brought a parent for it. */
+	readonly trace?: Trace;
 	/** Decoding refused it already: it is recorded and told, and never evaluated. */
 	readonly refused?: Refused;
 }
@@ -49,6 +51,8 @@ export interface CallDeps {
 	readonly recorder: Recorder;
 	readonly metrics: CallMetrics;
 	readonly clock: Clock;
+	/** Undefined where there are no traces. */
+	readonly tracing?: Tracing | undefined;
 }
 
 /** Every call that is under way. */
@@ -73,6 +77,11 @@ export class Calls {
 		call.decide(decided);
 	}
 
+	/** Undefined where there are no traces. */
+	get tracing(): Tracing | undefined {
+		return this.#deps.tracing;
+	}
+
 	/** What policy of the agent is in force. */
 	policyOf(conn: Conn): AgentPolicy | undefined {
 		return this.#deps.policy.current()?.forAgent(conn.identity.agent.id);
@@ -95,6 +104,7 @@ export class Call {
 	readonly #deps: CallDeps;
 	readonly #closed: () => void;
 	readonly #release: () => void;
+	readonly #trace: Trace | undefined;
 	#decision: Decision | undefined;
 	#permit: AnyPermit | undefined;
 	#detail: string | undefined;
@@ -108,6 +118,7 @@ export class Call {
 		const { life, release } = request.conn.life.child();
 		this.life = life;
 		this.#release = release;
+		this.#trace = request.trace ?? deps.tracing?.begin();
 	}
 
 	/** Present once decided. */
@@ -264,9 +275,28 @@ export class Call {
 			this.#deps.metrics.ended(request.conn, request.target, request.call.protocol, end.cause, durationMs);
 		}
 		this.#ended = true;
+		if (this.#trace !== undefined) this.#traced(this.#trace, end);
 		this.#release();
 		this.life.end(end.cause);
 		this.#closed();
+	}
+
+	#traced(trace: Trace, { cause, status }: CallEnd): void {
+		const { conn, target, call } = this.request;
+		const decision = this.#decision;
+		trace.end({
+			decisionId: decision?.id,
+			verdict: decision === undefined ? 'deny' : verdictOf(decision),
+			cause,
+			agent: conn.identity.agent.id,
+			listener: conn.listener,
+			target: target.upstream ?? `${target.host}:${target.port}`,
+			host: target.host,
+			port: target.port,
+			protocol: call.protocol,
+			operation: call.operation,
+			status,
+		});
 	}
 
 	#policy(): AgentPolicy | undefined {

@@ -144,6 +144,12 @@ export function createMetrics(version: string, agents = 0) {
 			labelNames: ['sink'],
 			registers,
 		}),
+		spans: new Counter({
+			name: 'sallyport_spans_total',
+			help: 'Spans that the collector of traces took, or that are lost.',
+			labelNames: ['result'],
+			registers,
+		}),
 		sinkRefused: new Counter({
 			name: 'sallyport_audit_sink_refused_total',
 			help: 'Records that a sink refused for good; they stay in the chain.',
@@ -158,7 +164,7 @@ export function createMetrics(version: string, agents = 0) {
 		}),
 		auditFailures: new Counter({
 			name: 'sallyport_audit_failures_total',
-			help: 'Times that records began to be unwritable, by reason; `agent_share`: those of one agent.',
+			help: 'Times that records began to be unwritable, by reason; `agent_share`: those of one agent, `sink`: that of `audit.commit` was too late.',
 			labelNames: ['reason'],
 			registers,
 		}),

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { openStage } from '../http/support-stage.ts';
 
 test('calls are counted by agent where that is asked for, and only so many agents have a label', async t => {
-	const stage = await openStage(t, { config: { metrics: { agents: 2 } } });
+	const stage = await openStage(t, { config: { telemetry: { metrics: { agents: 2 } } } });
 	for (const agent of ['a', 'b', 'c', 'd', 'a'])
 		assert.equal((await stage.curl([`${stage.origin}/`], { agent })).status, 200);
 	await stage.quiet();

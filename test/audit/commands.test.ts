@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openAudit } from '../../src/audit/audit.ts';
 import { auditCommand } from '../../src/cli/audit.ts';
+import { run } from './command.ts';
 import {
 	configOf,
 	decision,
@@ -19,46 +20,6 @@ import {
 } from './fixture.ts';
 import { signer } from './keys.ts';
 import { until } from './until.ts';
-
-interface Ran {
-	readonly text: string;
-	readonly errors: string;
-	readonly status: number;
-}
-
-/** Runs `audit …` in this process. */
-async function run(args: readonly string[], terminal = false, colour = false): Promise<Ran> {
-	let text = '';
-	let errors = '';
-	const before = process.exitCode;
-	process.exitCode = 0;
-	const command = auditCommand({
-		terminal,
-		colour,
-		write: async part => {
-			text += part;
-		},
-		error: part => {
-			errors += part;
-		},
-	});
-	for (const inner of [command, ...command.commands]) {
-		inner.exitOverride().configureOutput({
-			writeErr: part => {
-				errors += part;
-			},
-		});
-	}
-	let status = 0;
-	try {
-		await command.parseAsync(args, { from: 'user' });
-		status = Number(process.exitCode ?? 0);
-	} catch {
-		status = 2;
-	}
-	process.exitCode = before;
-	return { text, errors, status };
-}
 
 interface Printed extends ShownRecord {
 	readonly decision?: ShownRecord;

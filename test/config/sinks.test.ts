@@ -90,3 +90,45 @@ for (const [nats, expected] of [
 		assert.match(problems[0] ?? '', expected);
 	});
 }
+
+const HTTP = '{ http: { name: central, url: "https://a/" } }';
+
+test('the sink that calls wait for is named, or the only one', () => {
+	for (const [audit, sink] of [
+		[`{ sinks: [${HTTP}], commit: sink }`, 'sink'],
+		[`{ sinks: [{ stdout: {} }, ${HTTP}], commit: central }`, 'central'],
+		[`{ sinks: [{ stdout: {} }, ${HTTP}], commit: { sink: central } }`, 'central'],
+	] as const) {
+		const loaded = parseConfig(`${BASE}audit: ${audit}\n`, '/etc/sallyport/sallyport.yaml', {});
+		assert.ok(!('problems' in loaded));
+		assert.deepEqual(loaded.config.audit.commit, { sink, timeout: 2000 });
+	}
+	assert.match(problemsOf(`{ sinks: [{ stdout: {} }, ${HTTP}], commit: sink }`)[0] ?? '', /no sink named sink/);
+	assert.match(problemsOf('{ commit: sink }')[0] ?? '', /no sink named sink/);
+	const outcomes = '{ http: { name: central, url: "https://a/", types: [outcome, control] } }';
+	assert.match(
+		problemsOf(`{ sinks: [${outcomes}], commit: central }`)[0] ?? '',
+		/not given records of the type decision/,
+	);
+});
+
+test('the collector of traces is held to the same', () => {
+	const traces = (otlp: string): string => {
+		const loaded = parseConfig(
+			`${BASE}telemetry: { traces: { otlp: ${otlp} } }\n`,
+			'/etc/sallyport/sallyport.yaml',
+			{},
+		);
+		if (!('problems' in loaded)) return JSON.stringify(loaded.config.telemetry.traces);
+		return loaded.problems.map(({ path, message }) => `${path}: ${message}`).join('\n');
+	};
+	assert.match(
+		traces('{ url: "http://a/", credential: { bearer: x } }'),
+		/^telemetry\.traces\.otlp\.credential: would be sent/,
+	);
+	assert.match(traces('{ url: "https://a/", timeout: 0 }'), /timeout: expected more than 0/);
+	assert.equal(
+		traces('{ url: "https://a/", roots: ca.pem }'),
+		JSON.stringify({ otlp: { url: 'https://a/', timeout: 10_000, roots: '/etc/sallyport/ca.pem' }, sample: 1 }),
+	);
+});

@@ -17,6 +17,8 @@ export interface Upload {
 	/** Subject alternative name of the client's certificate. */
 	readonly client: string | undefined;
 	readonly status: number;
+	/** When it came, by `performance.now()`. */
+	readonly at: number;
 }
 
 export interface Central {
@@ -69,6 +71,7 @@ export async function startCentral(t: Pick<TestContext, 'after'>, options: Centr
 				lines,
 				client: peer?.subjectaltname,
 				status: status ?? 0,
+				at: performance.now(),
 			});
 			if (status === undefined) return;
 			response.writeHead(status, { ...headers });

@@ -22,6 +22,8 @@ const LF = 10;
 export interface FeedOptions extends SinkMade, Pick<AuditDeps, 'metrics' | 'log'> {
 	readonly source: Source;
 	readonly positions: Positions;
+	/** It has every record up to this one, or has refused it for good. */
+	readonly taken?: (seq: number) => void;
 }
 
 /** A delivery, and when its first and last record were written (those that the sink does not want included). */
@@ -152,6 +154,7 @@ export class Feed {
 				this.#oldest = read.delivery.first;
 				if (read.delivery.count > 0) await this.#o.sink.deliver(read.delivery);
 				this.#seq = read.delivery.seq;
+				this.#o.taken?.(read.delivery.seq);
 				this.#position = read.position;
 				this.#o.positions.set(this.#o.key, read.position);
 				if (this.#error !== undefined) this.#o.log('info', 'the audit sink takes records again', { sink: this.#o.key });

@@ -1,6 +1,7 @@
 import { decodeQuery } from '../../formats/request-target.ts';
 import { type Cause, type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
+import type { Trace } from '../../model/ports.ts';
 import { judgedBy } from '../../model/target.ts';
 import type { Decision, Reason } from '../../model/verdict.ts';
 import { mustRefuseUnreadable } from '../../policy/reads.ts';
@@ -18,6 +19,7 @@ import type { HttpDeps } from './deps.ts';
 import { Forward, type ForwardEnd } from './forward.ts';
 import { refuseExchange } from './refuse.ts';
 import type { AgentRequest } from './request.ts';
+import { continueTrace } from './trace.ts';
 
 /** Where a request goes, once its head was read and its agent is known. */
 export interface Routed {
@@ -41,6 +43,8 @@ export class Exchange {
 	readonly #route: Route;
 	/** What Sallyport adds to requests to this upstream. */
 	readonly #additions: Additions | undefined;
+	/** Undefined where there are no traces. */
+	readonly #trace: Trace | undefined;
 	readonly #facts: {
 		readonly path: string;
 		readonly query: string | undefined;
@@ -94,6 +98,8 @@ export class Exchange {
 		for (const name of strip) dropHeader(headers, name);
 		this.#additions = additionsOf(deps, conn.identity, upstream, head.method);
 		this.#additions?.strip(headers);
+		const { tracing } = deps.calls;
+		this.#trace = tracing === undefined ? undefined : continueTrace(headers, tracing);
 		this.#facts = { path, query, authority, headers };
 	}
 
@@ -191,6 +197,7 @@ export class Exchange {
 				sections: [this.#deps.section(facts)],
 				permit: 'call',
 				observe: this.#deps.observes(upstream),
+				...(this.#trace === undefined ? {} : { trace: this.#trace }),
 				...(refusal === undefined ? {} : { refused: refusal }),
 			},
 			decided => {
