@@ -3,7 +3,6 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RECORD_TYPES } from '../model/record.ts';
 import { type Checkpoint, readCheckpoint } from './checkpoint.ts';
-import type { RecordList } from './copies.ts';
 import type { Held } from './held.ts';
 import { parseRecord } from './read-record.ts';
 import { lineHead, opensCall, readLines } from './reader.ts';
@@ -59,7 +58,7 @@ export interface VerifyOptions {
 	/** Whose signatures count; any valid one when absent. */
 	readonly trust?: Trust;
 	/** Is told every record that holds. */
-	readonly list?: RecordList;
+	readonly list?: { add(seq: number, type: string, digest: string): void };
 	/** Bytes read so far and in all, now and then. */
 	readonly progress?: (read: number, total: number) => void;
 }

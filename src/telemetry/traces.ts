@@ -3,8 +3,6 @@ import type { Agent } from 'node:http';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import type { Attributes, SpanContext } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
-import type { FieldCredential } from '../config/credential.ts';
-import type { TracesConfig } from '../config/telemetry.ts';
 import { traceparentOf } from '../formats/traceparent.ts';
 import type { Trace, TraceEnd, TraceParent, Tracing } from '../model/ports.ts';
 import { VERSION } from '../model/version.ts';
@@ -16,12 +14,26 @@ const QUEUE = 2048;
 const BATCH = 512;
 const DELAY_MS = 2000;
 
-export interface TracesDeps {
+/** `telemetry.traces` of the configuration; `C` is a credential as it stands there. */
+export interface TracesSettings<C> {
+	readonly otlp: {
+		readonly url: string;
+		readonly credential?: C | undefined;
+		/** Path of PEM CAs. */
+		readonly roots?: string | undefined;
+		/** Milliseconds. */
+		readonly timeout: number;
+	};
+	/** From 0 to 1. */
+	readonly sample: number;
+}
+
+export interface TracesDeps<C> {
 	/** The name of this Sallyport. */
 	readonly instance: string;
 	readonly credentials: {
 		/** The header field that a credential comes to; undefined while it has no valid value. */
-		field(credential: FieldCredential): () => { readonly name: string; readonly value: string } | undefined;
+		field(credential: C): () => { readonly name: string; readonly value: string } | undefined;
 	};
 	/** `tls.connect` to servers that may be hostile. */
 	connect(options: ConnectionOptions): TLSSocket;
@@ -35,9 +47,9 @@ export interface OpenTracing extends Tracing {
 }
 
 /** Loads OpenTelemetry's SDK, which takes memory that a Sallyport without traces does not need. Rejects when `roots` cannot be read. */
-export async function openTracing(
-	config: TracesConfig | undefined,
-	deps: TracesDeps,
+export async function openTracing<C>(
+	config: TracesSettings<C> | undefined,
+	deps: TracesDeps<C>,
 ): Promise<OpenTracing | undefined> {
 	if (config === undefined) return undefined;
 	const { otlp, sample } = config;
@@ -126,7 +138,11 @@ export async function openTracing(
 }
 
 /** One connection, which is kept. */
-async function agentFor(protocol: string, ca: string | undefined, connect: TracesDeps['connect']): Promise<Agent> {
+async function agentFor(
+	protocol: string,
+	ca: string | undefined,
+	connect: (options: ConnectionOptions) => TLSSocket,
+): Promise<Agent> {
 	const options = { keepAlive: true, maxSockets: 1, ...(ca === undefined ? {} : { ca }) };
 	const [plain, secure] = await Promise.all([import('node:http'), import('node:https')]);
 	if (protocol !== 'https:') return new plain.Agent(options);

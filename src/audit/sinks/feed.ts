@@ -139,10 +139,16 @@ export class Feed {
 			.catch((error: unknown) => this.#fail(error))
 			.finally(() => {
 				this.#running = false;
+				const more = !this.#stopped && this.#next() !== undefined;
+				// What came while the positions were being saved belongs to what is there.
+				if (more && this.#closing) {
+					this.#go();
+					return;
+				}
 				const idle = this.#idle;
 				this.#idle = [];
 				for (const resolve of idle) resolve();
-				if (!this.#closing && this.#next() !== undefined) this.wake();
+				if (more) this.wake();
 			});
 	}
 
