@@ -1,4 +1,5 @@
 import type { CredentialStatus } from '../identity/credentials/set.ts';
+import { time } from './time.ts';
 
 /** One entry of an upstream's `credentials` in the body of `GET /v1/status`: where it comes from, never what it is. */
 export interface ShownCredential {
@@ -19,8 +20,6 @@ export interface ShownCredential {
 		readonly problem?: string;
 	}[];
 }
-
-const time = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
 export const credentialsOf = (credentials: readonly CredentialStatus[]): ShownCredential[] =>
 	credentials.map(({ sources, ...entry }) => ({

@@ -1,5 +1,6 @@
 import type { BundleStatus } from '../identity/bundles/bundle.ts';
 import type { IdentityStatus } from '../identity/status.ts';
+import { time } from './time.ts';
 
 /** `identity` in the body of `GET /v1/status`. Times in RFC 3339; what is absent is not the case. */
 export interface ShownIdentity {
@@ -37,8 +38,6 @@ export interface ShownIdentity {
 	/** Somebody showed Sallyport's own id. */
 	readonly own_id_shown?: { readonly count: number; readonly last: string; readonly serial: string };
 }
-
-const time = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
 export function identityOf({ svid, problem, broken, source, bundles, ownIdShown }: IdentityStatus): ShownIdentity {
 	const { kind, from, connected, since, crls } = source;

@@ -1,4 +1,5 @@
 import type { RevocationsStatus } from '../identity/revocation/revocations.ts';
+import { time } from './time.ts';
 
 /** `revocations` in the body of `GET /v1/status`. Times in RFC 3339; what is absent is not the case. */
 export interface ShownRevocations {
@@ -17,8 +18,6 @@ export interface ShownRevocations {
 		readonly stale?: true;
 	};
 }
-
-const time = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
 export function revocationsOf({ inForce, byOperators, fleet }: RevocationsStatus): ShownRevocations {
 	const counts = { in_force: inForce, by_operators: byOperators };

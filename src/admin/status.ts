@@ -13,6 +13,7 @@ import { downloadOf, type ShownDownload } from './download-status.ts';
 import type { NotReady } from './health.ts';
 import { identityOf, type ShownIdentity } from './identity-status.ts';
 import { revocationsOf, type ShownRevocations } from './revocations-status.ts';
+import { time } from './time.ts';
 
 /** What the parts say of themselves right now. Times are milliseconds since the epoch. */
 export interface StatusParts {
@@ -103,8 +104,6 @@ export interface Status {
 		readonly sinks: AuditStatus['sinks'];
 	};
 }
-
-const time = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
 export function statusOf({
 	config,

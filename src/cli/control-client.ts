@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { isIP } from 'node:net';
 import type { Command } from 'commander';
 import { findControlSocket } from '../config/control-socket.ts';
 import { parseHostPort } from '../config/values.ts';
+import { contents } from './arguments.ts';
 import { failure, mistake } from './terminal.ts';
 
 /** How a running Sallyport is found: its control socket, or its control address. */
@@ -114,16 +114,6 @@ function configured(file: string): string {
 	if (found === undefined)
 		throw mistake(`${file} names no \`admin.control.socket\`; say where it is by --socket or --address`);
 	throw mistake(`${found.unreadable}; say where the control socket is by --config or --socket`);
-}
-
-function contents(option: string, file: string): string {
-	try {
-		return readFileSync(file, 'utf8');
-	} catch (error) {
-		throw mistake(
-			`${option}: ${file} cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown'})`,
-		);
-	}
 }
 
 function unreachable(where: string, error: Error): Error {

@@ -1,10 +1,10 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { duration } from '../config/values.ts';
 import { type Revocation, readRevocation } from '../identity/revocation/entry.ts';
 import { readSigningKey, readVerifyKeys } from '../identity/revocation/list-key.ts';
 import { readList, signList } from '../identity/revocation/signed-list.ts';
 import { readSubject } from '../identity/revocation/subject.ts';
+import { contents, lasting } from './arguments.ts';
 import {
 	DONE,
 	example,
@@ -76,7 +76,7 @@ function sign(what: readonly string[], options: SignOptions, terminal: Terminal)
 			throw mistake(`--${option} is about what is named, and nothing is`);
 	if (what.length > 0 && (reason === undefined || reason.trim() === ''))
 		throw mistake('--reason is missing: say why what is named is revoked');
-	const lasting = options.for === undefined ? undefined : milliseconds(options.for);
+	const life = options.for === undefined ? undefined : lasting(options.for);
 	const named = what.map((text): Revocation => {
 		const subject = readSubject(text);
 		if ('broken' in subject) throw mistake(subject.broken);
@@ -85,7 +85,7 @@ function sign(what: readonly string[], options: SignOptions, terminal: Terminal)
 			reason: reason ?? '',
 			operator,
 			since: issued,
-			...(lasting === undefined ? {} : { until: issued + lasting }),
+			...(life === undefined ? {} : { until: issued + life }),
 		};
 	});
 	const revocations = [...(from === undefined ? [] : readEntries(from)), ...named];
@@ -154,19 +154,4 @@ function readEntries(file: string): Revocation[] {
 		if ('broken' in read) throw mistake(`--from: ${file}: entry ${index + 1}: ${read.broken}`);
 		return read;
 	});
-}
-
-function milliseconds(text: string): number {
-	const read = duration.safeParse(text);
-	if (!read.success || read.data === 0) throw mistake('--for: expected a duration such as 30m, 24h or 7d');
-	return read.data;
-}
-
-function contents(option: string, file: string): Buffer {
-	try {
-		return readFileSync(file);
-	} catch (error) {
-		const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-		throw mistake(`${option}: ${file} cannot be read (${code})`);
-	}
 }

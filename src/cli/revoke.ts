@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { duration } from '../config/values.ts';
 import { readSubject } from '../identity/revocation/subject.ts';
 import { fingerprintOf } from '../identity/token-file.ts';
+import { lasting } from './arguments.ts';
 import { askControl, type ControlOptions, problemWords, withControlOptions } from './control-client.ts';
 import {
 	DONE,
@@ -82,7 +82,7 @@ async function revoke(
 	const { status, body } = await askControl(options, 'POST', '/v1/revocations', {
 		what,
 		reason,
-		...(time === undefined ? {} : { for_seconds: seconds(time) }),
+		...(time === undefined ? {} : { for_seconds: lasting(time) / 1000 }),
 	});
 	if (status === 400) throw mistake(problemWords(body));
 	if (status !== 200) throw failure(problemWords(body));
@@ -127,12 +127,6 @@ async function show(options: Options, terminal: Terminal): Promise<number> {
 	});
 	terminal.out(rows.length === 0 ? 'nothing is revoked\n' : table(rows));
 	return DONE;
-}
-
-function seconds(text: string): number {
-	const read = duration.safeParse(text);
-	if (!read.success || read.data === 0) throw mistake('--for: expected a duration such as 30m, 24h or 7d');
-	return read.data / 1000;
 }
 
 /** Longest text that can be a token, bytes. */

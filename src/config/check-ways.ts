@@ -1,3 +1,4 @@
+import { isLoopback } from '../formats/host-port.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import type { Authentication } from '../model/agent.ts';
 import type { Config, ListenerConfig } from './schema.ts';
@@ -25,8 +26,6 @@ const NO_CREDENTIAL: ReadonlySet<string> = new Set([
 
 /** What the kernel says of a user who is not mapped into Sallyport's user namespace. */
 const OVERFLOW_USER = 65_534;
-
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
 
 /** Where one way of a listener stands in the configuration. */
 const pathOf = (listener: ListenerConfig, index: number, place: number): Path =>

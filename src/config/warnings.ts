@@ -1,3 +1,4 @@
+import { isLoopback } from '../formats/host-port.ts';
 import type { Config } from './schema.ts';
 
 /** Says what is taken but may not be meant. */
@@ -7,5 +8,3 @@ export function warn({ upstreams }: Config, say: (path: readonly (string | numbe
 			say(['upstreams', name, 'credentials'], 'travel in the clear: the upstream has no `tls`');
 	}
 }
-
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);

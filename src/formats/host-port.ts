@@ -3,3 +3,6 @@ export const hostText = (host: string): string => (host.includes(':') ? `[${host
 
 /** `db.internal:5432`, `10.0.0.1:80`, `[::1]:80`. */
 export const hostPortText = (host: string, port: number): string => `${hostText(host)}:${port}`;
+
+/** Whether a host, as it is written, is the machine itself. */
+export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);

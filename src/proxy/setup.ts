@@ -124,7 +124,7 @@ export class Setup {
 			count: by => (by === 1 ? metrics.upstreamConnections.inc() : metrics.upstreamConnections.dec()),
 		});
 		this.expiry = new Expiry(limits.on_expiry, () => clock.now());
-		this.tunnels = new Tunnels({ session: limits.max_session_age, sessionIdle: limits.session_idle }, this.expiry);
+		this.tunnels = new Tunnels({ sessionAge: limits.max_session_age, sessionIdle: limits.session_idle }, this.expiry);
 		const ownId = (): string => identity.ownId();
 		this.credentials = credentials;
 		this.clientCerts = new ClientCerts(ownId);

@@ -23,7 +23,7 @@ test('an idle session, and one that is too old, are ended; a busy one is not idl
 	const certs = certificates(t);
 	const upstream = await useServer(t, socket => socket.pipe(socket));
 	const idle = await openDoor(t, { protocol, certificates: certs, upstream, limits: { sessionIdle: 1200 } });
-	const old = await openDoor(t, { protocol, certificates: certs, upstream, limits: { session: 1200 } });
+	const old = await openDoor(t, { protocol, certificates: certs, upstream, limits: { sessionAge: 1200 } });
 
 	const quiet = await connectAgent(idle.port, certs);
 	const busy = await connectAgent(idle.port, certs);

@@ -34,7 +34,7 @@ async function open(
 	t: TestContext,
 	serve: (socket: Socket) => void,
 	head: string,
-	limits = { session: 0, sessionIdle: 0 },
+	limits = { sessionAge: 0, sessionIdle: 0 },
 ): Promise<Opened> {
 	const upstream = await useServer(t, serve);
 	const tunnels = new Tunnels(limits, NEVER);
@@ -104,7 +104,7 @@ class SlowSocket extends Duplex {
 
 test('last words are flushed to a slow agent before its socket is closed', async t => {
 	const upstream = await useServer(t, socket => socket.end('last words'));
-	const tunnels = new Tunnels({ session: 0, sessionIdle: 0 }, NEVER);
+	const tunnels = new Tunnels({ sessionAge: 0, sessionIdle: 0 }, NEVER);
 	const slow = new SlowSocket();
 	const ends: TunnelEnd[] = [];
 	const dialled = connect({ port: upstream, host: '127.0.0.1' });
@@ -132,7 +132,7 @@ test('the end of its life cuts a tunnel', async t => {
 test('a tunnel whose life is over before it begins carries nothing', async t => {
 	let got = 0;
 	const upstream = await useServer(t, socket => socket.on('data', () => got++));
-	const tunnels = new Tunnels({ session: 0, sessionIdle: 0 }, NEVER);
+	const tunnels = new Tunnels({ sessionAge: 0, sessionIdle: 0 }, NEVER);
 	const permit = permitFor(upstream);
 	permit.life.end('revoked');
 	const ends: TunnelEnd[] = [];
@@ -162,7 +162,7 @@ test('breaks of either side and time limits end a tunnel once', async t => {
 	await until(() => gone.ends.length === 1 && gone.tunnels.size === 0);
 	assert.equal(gone.ends[0]?.cause, 'agent_aborted');
 
-	const idle = await open(t, socket => socket.pipe(socket), '', { session: 0, sessionIdle: 500 });
+	const idle = await open(t, socket => socket.pipe(socket), '', { sessionAge: 0, sessionIdle: 500 });
 	idle.agent.resume();
 	await until(() => idle.ends.length === 1 && idle.tunnels.size === 0);
 	assert.equal(idle.ends[0]?.cause, 'session_expired');

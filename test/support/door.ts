@@ -26,7 +26,7 @@ export interface DoorOptions {
 	readonly decide?: (call: CallFacts, agent: string) => { readonly cause: Refusal; readonly msg?: string } | undefined;
 	/** Milliseconds until a decision is there. */
 	readonly decideAfter?: number;
-	readonly limits?: Partial<{ handshake: number; dial: number; session: number; sessionIdle: number }>;
+	readonly limits?: Partial<{ handshake: number; dial: number; sessionAge: number; sessionIdle: number }>;
 	/** Path of a Unix socket to listen on instead. */
 	readonly unix?: string;
 	readonly makeConn?: (identity: Identity) => Refused | undefined;
@@ -67,7 +67,7 @@ export async function openDoor(t: Pick<TestContext, 'after'>, options: DoorOptio
 			maxBuffered: 65_536,
 		},
 		makeDeps(options, authenticate, state),
-		{ handshake: 5000, dial: 5000, session: 0, sessionIdle: 0, ...options.limits },
+		{ handshake: 5000, dial: 5000, sessionAge: 0, sessionIdle: 0, ...options.limits },
 	);
 	state.door = door;
 	const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {

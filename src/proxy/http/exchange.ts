@@ -1,3 +1,4 @@
+import { alikeName } from '../../formats/field-name.ts';
 import { decodeQuery } from '../../formats/request-target.ts';
 import { type Cause, type Refused, refused } from '../../model/cause.ts';
 import type { Conn } from '../../model/conn.ts';
@@ -351,10 +352,11 @@ export class Exchange {
 	}
 }
 
-/** CGI and its heirs read `x_a` as `x-a`. */
+/** The field of this name, lower case, and those that servers may read as the same. */
 function dropHeader(list: string[], name: string): void {
+	const alike = alikeName(name);
 	for (let index = 0; index + 1 < list.length; index += 2) {
-		if (list[index]?.replaceAll('_', '-') !== name) continue;
+		if (alikeName(list[index] ?? '') !== alike) continue;
 		list.splice(index, 2);
 		index -= 2;
 	}

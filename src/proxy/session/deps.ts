@@ -76,11 +76,11 @@ export interface Decided {
 	finish(outcome: SessionOutcome): void;
 }
 
-/** Milliseconds; 0 is none for `session` and `sessionIdle`. */
+/** Milliseconds; 0 is none for `sessionAge` and `sessionIdle`. */
 export interface SessionLimits {
 	/** Until the agent has said what it wants, and again for the upstream's part of the opening, beside `dial`. */
 	readonly handshake: number;
 	readonly dial: number;
-	readonly session: number;
+	readonly sessionAge: number;
 	readonly sessionIdle: number;
 }

@@ -152,7 +152,7 @@ export class SessionEntrance implements Entrance {
 			{
 				handshake: limits.handshake,
 				dial: limits.dial,
-				session: limits.max_session_age,
+				sessionAge: limits.max_session_age,
 				sessionIdle: limits.session_idle,
 			},
 			deps.shared,

@@ -26,7 +26,7 @@ export interface FlowHost {
 
 /** Milliseconds; 0 is none. */
 export interface FlowLimits {
-	readonly session: number;
+	readonly sessionAge: number;
 	readonly sessionIdle: number;
 }
 
@@ -168,12 +168,12 @@ export class Flow implements LineOwner {
 			return;
 		}
 		if (this.#openedAt !== undefined) {
-			const { session, sessionIdle } = this.#limits;
+			const { sessionAge, sessionIdle } = this.#limits;
 			if (this.#active) {
 				this.#active = false;
 				this.#lastByte = now;
 			}
-			const tooOld = session > 0 && now - this.#openedAt >= session;
+			const tooOld = sessionAge > 0 && now - this.#openedAt >= sessionAge;
 			const tooIdle = sessionIdle > 0 && now - this.#lastByte >= sessionIdle;
 			if (tooOld || tooIdle) {
 				this.end('session_expired');

@@ -67,11 +67,6 @@ export class UpstreamPool {
 		this.#sweeper.unref();
 	}
 
-	/** Open connections, idle ones included. */
-	get size(): number {
-		return this.#open.size;
-	}
-
 	/** `revision` is that of the credential that the request carries: what an upstream ties to the connection ends with it. */
 	slotOf({ target, conn }: CallPermit, revision: string): Slot {
 		let known = this.#keys.get(conn);
