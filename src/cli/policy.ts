@@ -54,6 +54,7 @@ export function policyCommand(terminal: Terminal = processTerminal()): Command {
 			example(
 				'sallyport policy build policies -o policy.tar.gz',
 				'sallyport policy build policies --revision "$(git describe)"',
+				'sallyport policy build policies --signing-key release.key --key-id release',
 			),
 		)
 		.action((paths: readonly string[], options: BuildOptions) =>

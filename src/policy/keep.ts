@@ -1,6 +1,6 @@
-import { mkdir, readdir, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Bundle, sha256 } from './bundle.ts';
+import { type Bundle, readBundle, sha256 } from './bundle.ts';
 
 /**
  * Keeps every activated bundle, so that what a record says can be evaluated again. A kept file's modification time is
@@ -9,6 +9,9 @@ import { type Bundle, sha256 } from './bundle.ts';
 
 /** Records are written a little after the evaluation, and a crash loses the last mark. */
 const SLACK = 24 * 3600_000;
+
+/** A revision as it can stand in the name of a file. */
+const plainRevision = (revision: string): string => revision.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 64);
 
 export class BundleKeep {
 	readonly #folder: string;
@@ -22,8 +25,24 @@ export class BundleKeep {
 		const content = sha256(bundle.archive);
 		const revision = /^[0-9a-f]{64}$/.test(bundle.revision)
 			? bundle.revision
-			: `${bundle.revision.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 64)}-${content.slice(0, 16)}`;
+			: `${plainRevision(bundle.revision)}-${content.slice(0, 16)}`;
 		return join(this.#folder, `${name}-${revision}.tar.gz`);
+	}
+
+	/**
+	 * The kept bundles of a revision, last in force first. There are several only when somebody gave different bundles the
+	 * same name for a revision.
+	 */
+	async find(name: string, revision: string): Promise<readonly Bundle[]> {
+		const start = `${name}-${plainRevision(revision)}`;
+		const found: { readonly bundle: Bundle; readonly used: number }[] = [];
+		for (const file of await readdir(this.#folder).catch(() => [])) {
+			if (!file.startsWith(start) || !/^(-[0-9a-f]{16})?\.tar\.gz$/.test(file.slice(start.length))) continue;
+			const path = join(this.#folder, file);
+			const bundle = await readBundle(await readFile(path), path);
+			if (bundle.revision === revision) found.push({ bundle, used: (await stat(path)).mtimeMs });
+		}
+		return found.toSorted((a, b) => b.used - a.used).map(({ bundle }) => bundle);
 	}
 
 	/** Writes the bundle if it is not there, and marks it as in force now. */
