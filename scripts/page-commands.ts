@@ -42,6 +42,7 @@ const NOT_RUN: readonly (readonly [part: string, reason: string])[] = [
 	['/mnt/elsewhere', 'the checkpoints are held elsewhere'],
 	['--token-file tokens', 'the folder of the tokens is where your configuration has it'],
 	['audit explain 019', 'the id is of a decision of yours'],
+	['policy replay', 'it needs decisions of yours'],
 	['release.key', 'the key is yours'],
 	['fleet.key', 'the key is yours'],
 	['fleet.pub', 'the key is yours'],

@@ -12,6 +12,7 @@ import { findOpa, type Opa } from '../policy/opa.ts';
 import { agentPolicy, loadBundle } from '../policy/set.ts';
 import { signBundle } from '../policy/sign.ts';
 import { testPolicy } from '../policy/tester.ts';
+import { replayCommand } from './policy-replay.ts';
 import { checkedText, printFailures, testedText, verdictText } from './policy-text.ts';
 import { DONE, example, FAILURE, jsonLine, mistake, processTerminal, settle, type Terminal } from './terminal.ts';
 
@@ -23,9 +24,9 @@ interface Options {
 
 const SCHEMA = fileURLToPath(new URL('../../policies/input.schema.json', import.meta.url));
 
-/** `policy check|test|build|eval`. Exit status 1: the policy is at fault; 2: how it was called is. */
+/** `policy check|test|build|eval|replay`. Exit status 1: the policy is at fault; 2: how it was called is. */
 export function policyCommand(terminal: Terminal = processTerminal()): Command {
-	const policy = new Command('policy').description('check, test, build and evaluate policy');
+	const policy = new Command('policy').description('check, test, build, evaluate and replay policy');
 
 	common(policy.command('check'))
 		.description('find what is wrong with a policy, show what it reads and costs')
@@ -76,6 +77,7 @@ export function policyCommand(terminal: Terminal = processTerminal()): Command {
 			run(terminal, options, () => evalCommand(terminal, paths, options)),
 		);
 
+	policy.addCommand(replayCommand(terminal));
 	return policy;
 }
 
