@@ -14,6 +14,7 @@ const MAX_AGENTS = 10_000;
 /** Results that are remembered as read, by their text: most calls get one of a few. */
 const MAX_STATEMENTS = 512;
 const MAX_STATEMENT_LENGTH = 2048;
+const NO_SHADOWS: readonly AgentPolicy[] = Object.freeze([]);
 
 /** A bundle with its engine, ready to judge. */
 export interface LoadedBundle {
@@ -84,10 +85,14 @@ function isObjectText(input: string): boolean {
 	}
 }
 
-/** One activated set; `appliesTo` says for which agents each bundle speaks. */
-export function policySet(
-	loaded: readonly { readonly bundle: LoadedBundle; readonly appliesTo: (spiffeId: string) => boolean }[],
-): PolicySet {
+export interface Applying {
+	readonly bundle: LoadedBundle;
+	/** For which agents it speaks. */
+	readonly appliesTo: (spiffeId: string) => boolean;
+}
+
+/** One activated set. `shadows` have no say in it. */
+export function policySet(loaded: readonly Applying[], shadows: readonly Applying[] = []): PolicySet {
 	const bundles = Object.freeze(
 		loaded.map(({ bundle }) => Object.freeze({ name: bundle.name, revision: bundle.revision })),
 	);
@@ -106,9 +111,21 @@ export function policySet(
 		}
 		return policy;
 	};
+	const tried = shadows.map(({ bundle, appliesTo }) => ({ policy: agentPolicy([bundle]), appliesTo }));
+	const shadowsOf = new Map<string, readonly AgentPolicy[]>();
 	return Object.freeze({
 		revision,
 		bundles,
+		shadowsFor: (spiffeId: string) => {
+			if (tried.length === 0) return NO_SHADOWS;
+			let found = shadowsOf.get(spiffeId);
+			if (found === undefined) {
+				found = tried.filter(({ appliesTo }) => appliesTo(spiffeId)).map(({ policy }) => policy);
+				if (shadowsOf.size >= MAX_AGENTS) shadowsOf.clear();
+				shadowsOf.set(spiffeId, found);
+			}
+			return found;
+		},
 		forAgent: (spiffeId: string) => {
 			if (agents.has(spiffeId)) return agents.get(spiffeId);
 			const policy = find(spiffeId);
