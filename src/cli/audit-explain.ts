@@ -106,7 +106,7 @@ function verdictOf(parts: readonly Part[], path: PolicyPath) {
 	for (const { name, explained } of parts) {
 		const { statement } = explained;
 		if (statement === undefined) continue;
-		if ('error' in statement) return failed(`${name}: ${statement.error}`, 0);
+		if ('error' in statement) return failed({ ...statement, error: `${name}: ${statement.error}` }, 0);
 		statements.push(statement);
 	}
 	return statements.length === 0 ? undefinedPhase(path === 'response' ? 'response' : 'request') : judge(statements, 0);

@@ -5,6 +5,8 @@ import type { BundleRevision, Verdict } from '../model/verdict.ts';
 import type { Builtin } from './builtins/contract.ts';
 import type { Bundle } from './bundle.ts';
 import { Engine, ModuleRefused } from './engine.ts';
+import { meter } from './meter/meter.ts';
+import { Unmetered } from './meter/reader.ts';
 import { problem } from './problem.ts';
 import { EVERYTHING, readsOf } from './reads.ts';
 import { failed, judge, type Malformed, readStatement, type Shape, type Statement, undefinedPhase } from './verdict.ts';
@@ -14,6 +16,8 @@ const MAX_AGENTS = 10_000;
 /** Results that are remembered as read, by their text: most calls get one of a few. */
 const MAX_STATEMENTS = 512;
 const MAX_STATEMENT_LENGTH = 2048;
+/** `policy.fuel`, where nothing is said. */
+export const DEFAULT_FUEL = 5_000_000;
 const NO_SHADOWS: readonly AgentPolicy[] = Object.freeze([]);
 
 /** A bundle with its engine, ready to judge. */
@@ -36,12 +40,16 @@ export async function loadBundle(
 	name: string,
 	bundle: Bundle,
 	path: string,
-	options: { readonly memory: number; readonly builtins: ReadonlyMap<string, Builtin> },
+	options: { readonly memory: number; readonly builtins: ReadonlyMap<string, Builtin>; readonly fuel?: number },
 ): Promise<LoadedBundle> {
+	const { fuel = DEFAULT_FUEL } = options;
 	let engine: Engine;
 	try {
-		engine = new Engine(await WebAssembly.compile(bundle.wasm), bundle.data, options);
+		const wasm = fuel > 0 ? meter(bundle.wasm) : bundle.wasm;
+		engine = new Engine(await WebAssembly.compile(wasm), bundle.data, { ...options, fuel });
 	} catch (error) {
+		if (error instanceof Unmetered)
+			throw problem(`${error.message}; \`policy.fuel: 0\` would load it without a limit`, path);
 		if (error instanceof ModuleRefused || error instanceof WebAssembly.CompileError) throw problem(error.message, path);
 		throw error;
 	}
@@ -158,7 +166,7 @@ export function agentPolicy(loaded: readonly LoadedBundle[]): AgentPolicy {
 			const statements: Statement[] = [];
 			for (const { name, evaluate } of asked) {
 				const statement = evaluate(input);
-				if ('error' in statement) return failed(`${name}: ${statement.error}`, micros(start));
+				if ('error' in statement) return failed({ ...statement, error: `${name}: ${statement.error}` }, micros(start));
 				statements.push(statement);
 			}
 			return judge(statements, micros(start));

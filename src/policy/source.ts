@@ -289,7 +289,8 @@ class Source implements OpenPolicy {
 	/** Loaded and kept. Rejects with PolicyError. */
 	async #ready(config: BundleConfig, bundle: Bundle): Promise<InForce> {
 		const now = this.#deps.clock.now();
-		const options = { memory: this.#config.memory, builtins: BUILTINS };
+		const { memory, fuel } = this.#config;
+		const options = { memory, fuel, builtins: BUILTINS };
 		const ready = await loadBundle(config.name, bundle, sourcesOf(config).join(', '), options);
 		return { config, bundle: ready, activated: now, kept: await this.#keepBundle(config, bundle, now) };
 	}
