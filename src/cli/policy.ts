@@ -14,6 +14,7 @@ import { signBundle } from '../policy/sign.ts';
 import { testPolicy } from '../policy/tester.ts';
 import { replayCommand } from './policy-replay.ts';
 import { checkedText, printFailures, testedText, verdictText } from './policy-text.ts';
+import { whoCanCommand } from './policy-who-can.ts';
 import { DONE, example, FAILURE, jsonLine, mistake, processTerminal, settle, type Terminal } from './terminal.ts';
 
 interface Options {
@@ -24,7 +25,7 @@ interface Options {
 
 const SCHEMA = fileURLToPath(new URL('../../policies/input.schema.json', import.meta.url));
 
-/** `policy check|test|build|eval|replay`. Exit status 1: the policy is at fault; 2: how it was called is. */
+/** `policy check|test|build|eval|replay|who-can`. Exit status 1: the policy is at fault; 2: how it was called is. */
 export function policyCommand(terminal: Terminal = processTerminal()): Command {
 	const policy = new Command('policy').description('check, test, build, evaluate and replay policy');
 
@@ -78,6 +79,7 @@ export function policyCommand(terminal: Terminal = processTerminal()): Command {
 		);
 
 	policy.addCommand(replayCommand(terminal));
+	policy.addCommand(whoCanCommand(terminal));
 	return policy;
 }
 
