@@ -48,8 +48,7 @@ export async function loadBundle(
 		const wasm = fuel > 0 ? meter(bundle.wasm) : bundle.wasm;
 		engine = new Engine(await WebAssembly.compile(wasm), bundle.data, { ...options, fuel });
 	} catch (error) {
-		if (error instanceof Unmetered)
-			throw problem(`${error.message}; \`policy.fuel: 0\` would load it without a limit`, path);
+		if (error instanceof Unmetered) throw problem(error.message, path);
 		if (error instanceof ModuleRefused || error instanceof WebAssembly.CompileError) throw problem(error.message, path);
 		throw error;
 	}

@@ -143,4 +143,4 @@ function immediate(reader: Reader, code: number): void {
 }
 
 const unknown = (code: string): Unmetered =>
-	new Unmetered(`the module has an instruction that cannot be metered (0x${code})`);
+	new Unmetered(`the module has an instruction that cannot be metered (0x${code}); \`policy.fuel: 0\` meters nothing`);
