@@ -74,7 +74,11 @@ export interface Status {
 			readonly from: readonly string[];
 			readonly activated: string;
 			readonly memory: number;
+			/** Only tried: it has no say. */
+			readonly shadow?: true;
 		}[];
+		/** Of bundles that are only tried. */
+		readonly shadow_problems?: readonly ReloadProblem[];
 		/** Of bundles that come from servers, in force or not. */
 		readonly downloads?: readonly ShownDownload[];
 		/** Of `policy.status`. */
@@ -145,13 +149,15 @@ export function statusOf({
 		policy: {
 			mode,
 			...(policy.revision === undefined ? {} : { revision: policy.revision }),
-			bundles: policy.bundles.map(({ name, revision, from, activated, memory }) => ({
+			bundles: policy.bundles.map(({ name, revision, from, activated, memory, shadow }) => ({
 				name,
 				revision,
 				from,
 				activated: time(activated),
 				memory,
+				...(shadow === undefined ? {} : { shadow }),
 			})),
+			...(policy.untried.length === 0 ? {} : { shadow_problems: policy.untried }),
 			...(policy.downloads.length === 0 ? {} : { downloads: policy.downloads.map(downloadOf) }),
 			...(reports === undefined
 				? {}

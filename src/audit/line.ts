@@ -114,6 +114,7 @@ export class Lines {
 			if (result.length > longest) erased.push('/result');
 			else body += `,"result":${oneLine(result)}`;
 		}
+		if (record.shadow !== undefined) body += `,"shadow":${oneLine(JSON.stringify(record.shadow))}`;
 		if (erased.length > 0) body += `,"erased":${JSON.stringify(erased)}`;
 		body += this.#judgesOf(record.bundles, record.reads);
 		if (record.micros !== undefined)

@@ -99,7 +99,8 @@ function spanOf(text: string): Span {
 	return { since, until: since + (hour === undefined ? DAY : minute === undefined ? 3_600_000 : 60_000) };
 }
 
-function timeOf(text: string): number {
+/** A time, or how long ago. */
+export function timeOf(text: string): number {
 	const ago = duration.safeParse(text);
 	if (ago.success && text !== '0') return Date.now() - ago.data;
 	const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;

@@ -13,7 +13,9 @@ import { agentPolicy, type LoadedBundle, loadBundle } from '../policy/set.ts';
 import { signBundle } from '../policy/sign.ts';
 import { testPolicy } from '../policy/tester.ts';
 import { recordedDecision } from './policy-decision.ts';
+import { replayCommand } from './policy-replay.ts';
 import { checkedText, printFailures, testedText, verdictText } from './policy-text.ts';
+import { whoCanCommand } from './policy-who-can.ts';
 import {
 	DONE,
 	example,
@@ -32,9 +34,9 @@ interface Options {
 	readonly json?: boolean;
 }
 
-/** `policy check|test|build|eval`. Exit status 1: the policy is at fault; 2: how it was called is. */
+/** `policy check|test|build|eval|replay|who-can`. Exit status 1: the policy is at fault; 2: how it was called is. */
 export function policyCommand(terminal: Terminal = processTerminal()): Command {
-	const policy = new Command('policy').description('check, test, build and evaluate policy');
+	const policy = new Command('policy').description('check, test, build, evaluate and replay policy');
 
 	common(policy.command('check'))
 		.description('find what is wrong with a policy, show what it reads and costs')
@@ -63,6 +65,7 @@ export function policyCommand(terminal: Terminal = processTerminal()): Command {
 			example(
 				'sallyport policy build policies -o policy.tar.gz',
 				'sallyport policy build policies --revision "$(git describe)"',
+				'sallyport policy build policies --signing-key release.key --key-id release',
 			),
 		)
 		.action((paths: readonly string[], options: BuildOptions) =>
@@ -88,6 +91,8 @@ export function policyCommand(terminal: Terminal = processTerminal()): Command {
 			run(terminal, options, () => evalCommand(terminal, paths, options)),
 		);
 
+	policy.addCommand(replayCommand(terminal));
+	policy.addCommand(whoCanCommand(terminal));
 	return policy;
 }
 

@@ -90,10 +90,15 @@ function shown(status: Status, terminal: Terminal, now: number): string {
 	);
 	lines.push(
 		table(
-			policy.bundles.map(({ name, revision, activated }) => [name, short(revision), `since ${activated}`]),
+			policy.bundles.map(({ name, revision, activated, shadow }) => [
+				name,
+				short(revision),
+				`since ${activated}${shadow === true ? ', only tried' : ''}`,
+			]),
 			'          ',
 		),
 	);
+	for (const problem of policy.shadow_problems ?? []) lines.push(warn(paint, reloadProblemText(problem)));
 	for (const { name, url, from_disk: kept, problem } of policy.downloads ?? []) {
 		if (kept === true) lines.push(warn(paint, `${name}: kept from before the start; ${url} has not confirmed it`));
 		if (problem !== undefined) lines.push(warn(paint, `${name}: ${problem}`));

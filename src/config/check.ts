@@ -98,6 +98,8 @@ function checkPolicy({ policy }: Config, fail: Fail): void {
 	const names = new Set<string>();
 	if (policy.status !== undefined)
 		checkStatusReports(policy.status, (more, message) => fail(['policy', 'status', ...more], message));
+	if (policy.bundles?.every(({ shadow }) => shadow === true))
+		fail(['policy', 'bundles'], 'expected one that is no `shadow`: nothing would decide');
 	policy.bundles?.forEach((bundle, index) => {
 		checkBundle(bundle, (more, message) => fail(['policy', 'bundles', index, ...more], message));
 		if (names.has(bundle.name)) fail(['policy', 'bundles', index, 'name'], `two bundles are named ${bundle.name}`);

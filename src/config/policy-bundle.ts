@@ -63,6 +63,10 @@ export const bundle = z.strictObject({
 		.describe('For `url`: start from the last good one, kept below `policy.keep`; true when absent.'),
 	limit: size.optional().describe('For `url`: greatest download; 64MiB, which is the most, when absent.'),
 	verify: verify.optional().describe('For `url` and archives: the bundle must be signed, and by whom.'),
+	shadow: z
+		.boolean()
+		.optional()
+		.describe('Only try it: what it alone would have said is recorded beside each decision, and does nothing else.'),
 	agents: z.array(agentPattern).min(1).optional().describe('For which agents it speaks; all when absent.'),
 });
 

@@ -116,6 +116,13 @@ const policy = z.strictObject({
 	opa: path.optional().describe('The `opa` executable; otherwise SALLYPORT_OPA, PATH, then the cached copy.'),
 	keep: path.default('var/policy').describe('Folder in which every activated bundle is kept while a record names it.'),
 	status: statusReports.optional().describe('Where the status of the bundles is reported; nowhere when absent.'),
+	fuel: z
+		.number()
+		.int()
+		.nonnegative()
+		.max(2_000_000_000)
+		.default(5_000_000)
+		.describe('Steps (turns of loops, and calls) that one evaluation of a bundle may take; 0: without a limit.'),
 	memory: size.default(64 * 1024 * 1024).describe('Greatest WebAssembly memory of one bundle.'),
 });
 

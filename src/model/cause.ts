@@ -65,7 +65,11 @@ export const REFUSALS = {
 		'The policy failed, or gave a malformed result.',
 		'The record holds the error; run `sallyport policy check` and `policy test`.',
 	),
-	policy_exhausted: entry('denied', 'Reserved for policy modules whose work is metered: no call ends with it yet.', ''),
+	policy_exhausted: entry(
+		'denied',
+		'The policy took more steps than `policy.fuel` gives it, and was stopped.',
+		'Look for what the policy does for each of many things, and look it up by key; or raise `policy.fuel`.',
+	),
 	body_unreadable: entry(
 		'malformed',
 		'The policy reads the body, and the body cannot be given to it whole.',

@@ -22,6 +22,8 @@ export interface PolicySet {
 	readonly bundles: readonly BundleRevision[];
 	/** Undefined when no bundle applies to the agent: `policy_missing`. Cached by the set, bounded. */
 	forAgent(spiffeId: string): AgentPolicy | undefined;
+	/** Bundles that are tried beside, each by itself: what they say is recorded, and does nothing else. */
+	shadowsFor(spiffeId: string): readonly AgentPolicy[];
 }
 
 export interface PolicySource {

@@ -2,7 +2,7 @@ import type { CallFacts, MaskedText, Phase } from './call.ts';
 import type { Cause } from './cause.ts';
 import type { Conn } from './conn.ts';
 import type { Target } from './target.ts';
-import type { BundleRevision, Decision } from './verdict.ts';
+import type { BundleRevision, Decision, ShadowVerdict } from './verdict.ts';
 
 export type RecordType = 'decision' | 'outcome' | 'session' | 'control' | 'checkpoint' | 'gap';
 
@@ -23,6 +23,8 @@ export interface DecisionRecord {
 	readonly result?: string;
 	readonly error?: string;
 	readonly bundles: readonly BundleRevision[];
+	/** What bundles would have said that are tried beside; absent when there are none. */
+	readonly shadow?: readonly ShadowVerdict[];
 	/** Paths that policy reads; undefined when everything was built. */
 	readonly reads?: readonly string[];
 	readonly micros?: number;

@@ -28,6 +28,16 @@ export interface Verdict {
 	readonly completed: boolean;
 }
 
+/** What a bundle that is only tried would have said. */
+export interface ShadowVerdict {
+	readonly bundle: string;
+	readonly revision: string;
+	/** `undetermined`: it reads what nobody read for the policy in force. */
+	readonly verdict: Verdict['verdict'] | 'undetermined';
+	readonly cause?: Refusal;
+	readonly error?: string;
+}
+
 /** A verdict after admission: what the agent is told and the record says. */
 export interface Decision {
 	/** UUIDv7: ordered by time, unguessable enough to be a handle for look-ups only. */

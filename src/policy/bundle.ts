@@ -162,6 +162,15 @@ function refuseOwnData(data: Buffer, path: string): void {
 		throw problem('there is data under `sallyport`: only rules may stand there, or data could allow', path);
 }
 
+/** The Rego that a bundle was made from, by path as its author knows it, without what Sallyport adds. */
+export async function regoOf({ archive }: Bundle): Promise<ReadonlyMap<string, Buffer>> {
+	const entries = readTar(await promisify(gunzip)(archive, { maxOutputLength: MAX_UNPACKED }), {
+		entries: MAX_ENTRIES,
+	});
+	const rego = entries.filter(({ path }) => path.endsWith('.rego') && !path.startsWith('sallyport-contract/'));
+	return new Map(rego.map(({ path, bytes }) => [path, bytes]));
+}
+
 /** Puts what we know into the manifest of an archive that `opa build` made. */
 export async function annotate(archive: Buffer, revision: string, reads: ReadPaths): Promise<Buffer> {
 	const entries = readTar(await promisify(gunzip)(archive, { maxOutputLength: MAX_UNPACKED }), {

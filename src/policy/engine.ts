@@ -3,6 +3,7 @@ import type { LoadedPolicy } from '@open-policy-agent/opa-wasm';
 import type { Builtin, BuiltinContext } from './builtins/contract.ts';
 import { nanoseconds } from './builtins/instant.ts';
 import { PatternCache } from './builtins/pattern-cache.ts';
+import { FUEL } from './meter/meter.ts';
 import { BuiltinFailure, parseTerm, printTerm, type Value } from './value.ts';
 
 /**
@@ -40,6 +41,7 @@ type Exports = {
 	readonly builtins: () => number;
 	readonly opa_wasm_abi_version: WebAssembly.Global;
 	readonly opa_wasm_abi_minor_version: WebAssembly.Global;
+	readonly [FUEL]?: WebAssembly.Global;
 };
 
 export interface EngineOptions {
@@ -47,6 +49,8 @@ export interface EngineOptions {
 	readonly memory: number;
 	/** What is supplied of the built-ins that WebAssembly lacks. */
 	readonly builtins: ReadonlyMap<string, Builtin>;
+	/** Steps that one evaluation may take, if the module is a metered one; 0: as many as it likes. */
+	readonly fuel?: number;
 }
 
 /** Why a module is refused at load. */
@@ -61,11 +65,12 @@ export class ModuleRefused extends Error {
 }
 
 /** Text of the result, or what went wrong. */
-export type Evaluated = { readonly raw: string } | { readonly error: string };
+export type Evaluated = { readonly raw: string } | { readonly error: string; readonly exhausted?: true };
 
 export class Engine {
 	readonly #module: WebAssembly.Module;
 	readonly #pages: number;
+	readonly #fuel: number;
 	readonly #table: readonly (Builtin | undefined)[];
 	readonly #context: BuiltinContext;
 	readonly #data: number;
@@ -85,6 +90,7 @@ export class Engine {
 	/** Throws ModuleRefused. `data` is the text of the bundle's data document. */
 	constructor(module: WebAssembly.Module, data: Uint8Array, options: EngineOptions) {
 		this.#module = module;
+		this.#fuel = options.fuel ?? 0;
 		this.#pages = Math.max(FIRST_PAGES, Math.floor(options.memory / PAGE));
 		this.#memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: this.#pages });
 		this.#bytes = Buffer.from(this.#memory.buffer);
@@ -93,6 +99,7 @@ export class Engine {
 		try {
 			const instance = this.#instantiate();
 			this.#exports = instance.exports as unknown as Exports;
+			if (this.#fuel > 0 && this.#exports[FUEL] === undefined) throw new ModuleRefused('the module is not metered');
 			const major: unknown = this.#exports.opa_wasm_abi_version?.value;
 			const minor: unknown = this.#exports.opa_wasm_abi_minor_version?.value;
 			if (major !== 1 || typeof minor !== 'number' || minor < 2)
@@ -134,12 +141,16 @@ export class Engine {
 		const length = this.#write(input);
 		if (length < 0) return { error: 'the input is too large for the memory of the policy' };
 		this.#input = input;
+		const counter = this.#fuel > 0 ? this.#exports[FUEL] : undefined;
+		if (counter !== undefined) counter.value = this.#fuel;
 		try {
 			const heap = (this.#heap + length + 15) & ~15;
 			const address = this.#exports.opa_eval(0, entrypoint, this.#data, this.#heap, length, heap, 0);
 			return { raw: this.#text(address) };
 		} catch (error) {
+			const exhausted = counter !== undefined && Number(counter.value) < 0;
 			this.#renew();
+			if (exhausted) return { error: `it took more than the ${this.#fuel} steps of policy.fuel`, exhausted };
 			return { error: reason(error) };
 		} finally {
 			this.#input = '';

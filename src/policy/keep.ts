@@ -1,6 +1,6 @@
-import { mkdir, readdir, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Bundle, sha256 } from './bundle.ts';
+import { type Bundle, readBundle, sha256 } from './bundle.ts';
 
 /**
  * Keeps every activated bundle, so that what a record says can be evaluated again. A kept file's modification time is
@@ -38,6 +38,19 @@ export class BundleKeep {
 		const content = sha256(bundle.archive);
 		const begin = `${name}-${fileRevision(bundle.revision)}`;
 		return join(this.#folder, `${begin}${isHash(bundle.revision) ? '' : `-${content.slice(0, 16)}`}.tar.gz`);
+	}
+
+	/**
+	 * The kept bundles of a revision, last in force first. There are several only when somebody gave different bundles the
+	 * same name for a revision.
+	 */
+	async find(name: string, revision: string): Promise<readonly Bundle[]> {
+		const found: { readonly bundle: Bundle; readonly used: number }[] = [];
+		for (const path of await findKept(this.#folder, name, revision)) {
+			const bundle = await readBundle(await readFile(path), path);
+			if (bundle.revision === revision) found.push({ bundle, used: (await stat(path)).mtimeMs });
+		}
+		return found.toSorted((a, b) => b.used - a.used).map(({ bundle }) => bundle);
 	}
 
 	/** Writes the bundle if it is not there, and marks it as in force now. */

@@ -15,12 +15,17 @@ export interface BundleConfig {
 	/** Empty for what comes from a server. */
 	readonly paths: readonly string[];
 	readonly agents: readonly string[] | undefined;
+	/** It is only tried. */
+	readonly shadow: boolean;
 	readonly verify?: BundleVerify | undefined;
 	readonly remote?: RemoteConfig;
 }
 
 /** What is said of a server, beside the name of the bundle. */
-export type RemoteConfig = Omit<PolicyBundleConfig, 'name' | 'path' | 'files' | 'agents' | 'verify' | 'url'> & {
+export type RemoteConfig = Omit<
+	PolicyBundleConfig,
+	'name' | 'path' | 'files' | 'agents' | 'verify' | 'url' | 'shadow'
+> & {
 	readonly url: string;
 };
 
@@ -29,10 +34,10 @@ export function bundleConfigs(config: PolicyConfig): readonly BundleConfig[] {
 	const { files, bundles } = config;
 	if (files !== undefined && bundles !== undefined)
 		throw problem('policy has both `files` and `bundles`: `files` is the shorthand for one bundle');
-	if (files !== undefined) return [{ name: 'default', paths: files, agents: undefined }];
+	if (files !== undefined) return [{ name: 'default', paths: files, agents: undefined, shadow: false }];
 	if (bundles === undefined) throw problem('policy names neither `files` nor `bundles`');
 	const names = new Set<string>();
-	return bundles.map(({ name, path, files: roots, agents, verify, url, ...server }) => {
+	return bundles.map(({ name, path, files: roots, agents, verify, url, shadow = false, ...server }) => {
 		if (names.has(name)) throw problem(`policy has two bundles named ${name}`);
 		names.add(name);
 		if ([path, roots, url].filter(source => source !== undefined).length !== 1)
@@ -41,6 +46,7 @@ export function bundleConfigs(config: PolicyConfig): readonly BundleConfig[] {
 			name,
 			paths: roots ?? (path === undefined ? [] : [path]),
 			agents,
+			shadow,
 			verify,
 			...(url === undefined ? {} : { remote: { url, ...server } }),
 		};

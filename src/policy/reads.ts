@@ -71,6 +71,14 @@ function printed(root: Node): readonly string[] {
 	return Object.freeze(found.sort());
 }
 
+/** The keys of a path as records and `policy check` print it. */
+export function parsePath(text: string): readonly string[] {
+	if (text === '*') return [];
+	return [...text.matchAll(/\["((?:[^"\\]|\\.)*)"\]|[A-Za-z_][A-Za-z0-9_]*/g)].map(([word, quoted]) =>
+		quoted === undefined ? word : quoted.replace(/\\(["\\])/g, '$1'),
+	);
+}
+
 /** Paths as keys below `input`; an empty path is the whole input. */
 export const readsOf = (paths: readonly (readonly string[])[]): Reads => Object.freeze(new PathReads(paths));
 

@@ -5,6 +5,8 @@ import type { BundleRevision, Verdict } from '../model/verdict.ts';
 import type { Builtin } from './builtins/contract.ts';
 import type { Bundle } from './bundle.ts';
 import { Engine, ModuleRefused } from './engine.ts';
+import { meter } from './meter/meter.ts';
+import { Unmetered } from './meter/reader.ts';
 import { problem } from './problem.ts';
 import { EVERYTHING, readsOf } from './reads.ts';
 import { failed, judge, type Malformed, readStatement, type Shape, type Statement, undefinedPhase } from './verdict.ts';
@@ -14,6 +16,9 @@ const MAX_AGENTS = 10_000;
 /** Results that are remembered as read, by their text: most calls get one of a few. */
 const MAX_STATEMENTS = 512;
 const MAX_STATEMENT_LENGTH = 2048;
+/** `policy.fuel`, where nothing is said. */
+export const DEFAULT_FUEL = 5_000_000;
+const NO_SHADOWS: readonly AgentPolicy[] = Object.freeze([]);
 
 /** A bundle with its engine, ready to judge. */
 export interface LoadedBundle {
@@ -35,12 +40,15 @@ export async function loadBundle(
 	name: string,
 	bundle: Bundle,
 	path: string,
-	options: { readonly memory: number; readonly builtins: ReadonlyMap<string, Builtin> },
+	options: { readonly memory: number; readonly builtins: ReadonlyMap<string, Builtin>; readonly fuel?: number },
 ): Promise<LoadedBundle> {
+	const { fuel = DEFAULT_FUEL } = options;
 	let engine: Engine;
 	try {
-		engine = new Engine(await WebAssembly.compile(bundle.wasm), bundle.data, options);
+		const wasm = fuel > 0 ? meter(bundle.wasm) : bundle.wasm;
+		engine = new Engine(await WebAssembly.compile(wasm), bundle.data, { ...options, fuel });
 	} catch (error) {
+		if (error instanceof Unmetered) throw problem(error.message, path);
 		if (error instanceof ModuleRefused || error instanceof WebAssembly.CompileError) throw problem(error.message, path);
 		throw error;
 	}
@@ -84,10 +92,14 @@ function isObjectText(input: string): boolean {
 	}
 }
 
-/** One activated set; `appliesTo` says for which agents each bundle speaks. */
-export function policySet(
-	loaded: readonly { readonly bundle: LoadedBundle; readonly appliesTo: (spiffeId: string) => boolean }[],
-): PolicySet {
+export interface Applying {
+	readonly bundle: LoadedBundle;
+	/** For which agents it speaks. */
+	readonly appliesTo: (spiffeId: string) => boolean;
+}
+
+/** One activated set. `shadows` have no say in it. */
+export function policySet(loaded: readonly Applying[], shadows: readonly Applying[] = []): PolicySet {
 	const bundles = Object.freeze(
 		loaded.map(({ bundle }) => Object.freeze({ name: bundle.name, revision: bundle.revision })),
 	);
@@ -106,9 +118,21 @@ export function policySet(
 		}
 		return policy;
 	};
+	const tried = shadows.map(({ bundle, appliesTo }) => ({ policy: agentPolicy([bundle]), appliesTo }));
+	const shadowsOf = new Map<string, readonly AgentPolicy[]>();
 	return Object.freeze({
 		revision,
 		bundles,
+		shadowsFor: (spiffeId: string) => {
+			if (tried.length === 0) return NO_SHADOWS;
+			let found = shadowsOf.get(spiffeId);
+			if (found === undefined) {
+				found = tried.filter(({ appliesTo }) => appliesTo(spiffeId)).map(({ policy }) => policy);
+				if (shadowsOf.size >= MAX_AGENTS) shadowsOf.clear();
+				shadowsOf.set(spiffeId, found);
+			}
+			return found;
+		},
 		forAgent: (spiffeId: string) => {
 			if (agents.has(spiffeId)) return agents.get(spiffeId);
 			const policy = find(spiffeId);
@@ -141,7 +165,7 @@ export function agentPolicy(loaded: readonly LoadedBundle[]): AgentPolicy {
 			const statements: Statement[] = [];
 			for (const { name, evaluate } of asked) {
 				const statement = evaluate(input);
-				if ('error' in statement) return failed(`${name}: ${statement.error}`, micros(start));
+				if ('error' in statement) return failed({ ...statement, error: `${name}: ${statement.error}` }, micros(start));
 				statements.push(statement);
 			}
 			return judge(statements, micros(start));

@@ -10,7 +10,7 @@ import { type Environment, findOpa } from './opa.ts';
 import { type Problem, problem, problemsOf } from './problem.ts';
 import { RemoteBundle, type RemoteNews } from './remote/remote.ts';
 import type { ServerAccess } from './remote/server.ts';
-import { type LoadedBundle, loadBundle, policySet } from './set.ts';
+import { type Applying, type LoadedBundle, loadBundle, policySet } from './set.ts';
 import { signatureProblem } from './signature.ts';
 import type { PolicyEvents, PolicyStatus } from './status.ts';
 
@@ -75,7 +75,10 @@ class Source implements OpenPolicy {
 	readonly #taken = new Map<string, InForce>();
 	readonly #listeners = new Set<(set: PolicySet) => void>();
 	#current: PolicySet | undefined;
-	#loaded: readonly InForce[] = [];
+	/** In the order of the configuration; undefined where one that is only tried is not there. */
+	#loaded: readonly (InForce | undefined)[] = [];
+	/** Why bundles that are only tried are not those that were found last. */
+	readonly #untried = new Map<string, readonly Problem[]>();
 	#lastSuccess: number | undefined;
 	#lastAttempt: number | undefined;
 	#problems: readonly Problem[] | undefined;
@@ -97,7 +100,12 @@ class Source implements OpenPolicy {
 	async start(): Promise<void> {
 		const paths = this.#bundles.flatMap(bundle => bundle.paths);
 		if (this.#deps.watch !== false && paths.length > 0) this.#watch = await watchFiles(paths, () => void this.#load());
-		await Promise.all([...this.#remotes.values()].map(remote => remote.start()));
+		const starts = this.#bundles.map(({ name, shadow }) => {
+			const started = this.#remotes.get(name)?.start();
+			// What has no say holds up no start.
+			return shadow ? undefined : started;
+		});
+		await Promise.all(starts);
 		await this.#load();
 		this.#marks = setInterval(() => void this.#mark().catch(() => undefined), MARK_EVERY);
 		this.#marks.unref();
@@ -141,13 +149,15 @@ class Source implements OpenPolicy {
 	status(): PolicyStatus {
 		return {
 			...(this.#current === undefined ? {} : { revision: this.#current.revision }),
-			bundles: this.#loaded.map(({ config, bundle, activated }) => ({
+			bundles: this.#inForce().map(({ config, bundle, activated }) => ({
 				name: bundle.name,
 				revision: bundle.revision,
 				from: sourcesOf(config),
 				activated,
 				memory: bundle.memory(),
+				...(config.shadow ? { shadow: true as const } : {}),
 			})),
+			untried: [...this.#untried.values()].flat(),
 			downloads: [...this.#remotes.values()].map(remote => remote.status()),
 			...(this.#lastSuccess === undefined ? {} : { lastSuccess: this.#lastSuccess }),
 			...(this.#lastAttempt === undefined ? {} : { lastAttempt: this.#lastAttempt }),
@@ -156,7 +166,7 @@ class Source implements OpenPolicy {
 	}
 
 	async prune(oldestRecord: number): Promise<readonly string[]> {
-		const held = [...this.#loaded, ...this.#taken.values()];
+		const held = [...this.#inForce(), ...this.#taken.values()];
 		return await this.#keep.prune(oldestRecord, new Set(held.map(entry => entry.kept)));
 	}
 
@@ -232,35 +242,40 @@ class Source implements OpenPolicy {
 
 	/** Finds every bundle, and swaps the set if all are good and any is new. */
 	async #activate(anew: boolean): Promise<boolean> {
-		const found = await Promise.all(
-			this.#bundles.map(async (config, index) => {
-				const inForce = this.#loaded[index];
-				if (config.remote !== undefined) return this.#takenOf(config);
-				return inForce !== undefined && !anew ? inForce : await this.#read(config);
-			}),
+		const loaded = await Promise.all(
+			this.#bundles.map((config, index) =>
+				config.shadow ? this.#tried(config, index, anew) : this.#find(config, index, anew),
+			),
 		);
-		const loaded: InForce[] = [];
-		for (const [index, config] of this.#bundles.entries()) {
-			const bundle = found[index];
-			if (bundle === undefined) throw problem(`bundle ${config.name} was not read`);
-			const before = this.#loaded[index];
-			if ('kept' in bundle) loaded.push(bundle);
-			else if (before?.bundle.bundle.archive.equals(bundle.archive) === true) loaded.push(before);
-			else loaded.push(await this.#ready(config, bundle));
-		}
 		if (this.#current !== undefined && loaded.every((entry, index) => entry === this.#loaded[index])) return false;
 		await this.#mark();
 		this.#loaded = loaded;
+		const there = loaded.filter(entry => entry !== undefined);
 		this.#current = policySet(
-			loaded.map(({ config, bundle }) => {
-				const patterns = config.agents?.map(pattern => compilePattern(pattern));
-				return {
-					bundle,
-					appliesTo: patterns === undefined ? () => true : (id: string) => patterns.some(matches => matches(id)),
-				};
-			}),
+			there.filter(({ config }) => !config.shadow).map(applying),
+			there.filter(({ config }) => config.shadow).map(applying),
 		);
 		return true;
+	}
+
+	async #find(config: BundleConfig, index: number, anew: boolean): Promise<InForce> {
+		if (config.remote !== undefined) return this.#takenOf(config);
+		const inForce = this.#loaded[index];
+		if (inForce !== undefined && !anew) return inForce;
+		const bundle = await this.#read(config);
+		return inForce?.bundle.bundle.archive.equals(bundle.archive) === true ? inForce : await this.#ready(config, bundle);
+	}
+
+	/** A bundle that has no say holds up nothing: what is wrong with it leaves the one before, or none. */
+	async #tried(config: BundleConfig, index: number, anew: boolean): Promise<InForce | undefined> {
+		try {
+			const found = await this.#find(config, index, anew);
+			this.#untried.delete(config.name);
+			return found;
+		} catch (error) {
+			this.#untried.set(config.name, problemsOf(error));
+			return this.#loaded[index];
+		}
 	}
 
 	/** Without one of them nothing is decided: it may be the one that denies. */
@@ -274,7 +289,8 @@ class Source implements OpenPolicy {
 	/** Loaded and kept. Rejects with PolicyError. */
 	async #ready(config: BundleConfig, bundle: Bundle): Promise<InForce> {
 		const now = this.#deps.clock.now();
-		const options = { memory: this.#config.memory, builtins: BUILTINS };
+		const { memory, fuel } = this.#config;
+		const options = { memory, fuel, builtins: BUILTINS };
 		const ready = await loadBundle(config.name, bundle, sourcesOf(config).join(', '), options);
 		return { config, bundle: ready, activated: now, kept: await this.#keepBundle(config, bundle, now) };
 	}
@@ -291,10 +307,14 @@ class Source implements OpenPolicy {
 		}
 	}
 
+	#inForce(): readonly InForce[] {
+		return this.#loaded.filter(entry => entry !== undefined);
+	}
+
 	/** Bundles in force were so until now. */
 	async #mark(): Promise<void> {
 		const now = this.#deps.clock.now();
-		for (const { config, bundle } of this.#loaded) await this.#keep.keep(config.name, bundle.bundle, now);
+		for (const { config, bundle } of this.#inForce()) await this.#keep.keep(config.name, bundle.bundle, now);
 	}
 
 	async #read(config: BundleConfig): Promise<Bundle> {
@@ -311,3 +331,8 @@ class Source implements OpenPolicy {
 }
 
 const sourcesOf = ({ paths, remote }: BundleConfig): readonly string[] => (remote === undefined ? paths : [remote.url]);
+
+function applying({ config, bundle }: InForce): Applying {
+	const patterns = config.agents?.map(pattern => compilePattern(pattern));
+	return { bundle, appliesTo: id => patterns === undefined || patterns.some(matches => matches(id)) };
+}

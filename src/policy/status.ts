@@ -13,6 +13,8 @@ export interface BundleStatus {
 	readonly activated: number;
 	/** Bytes of WebAssembly memory. */
 	readonly memory: number;
+	/** It is only tried. */
+	readonly shadow?: true;
 }
 
 export interface PolicyStatus {
@@ -22,6 +24,8 @@ export interface PolicyStatus {
 	/** Of those that come from servers, in force or not. */
 	readonly downloads: readonly RemoteStatus[];
 	/** Milliseconds since the epoch. */
+	/** What is wrong with bundles that are only tried; nothing waits for them. */
+	readonly untried: readonly Problem[];
 	readonly lastSuccess?: number;
 	readonly lastAttempt?: number;
 	/** Why the last attempt failed; absent when it succeeded. What was in force before is still. */

@@ -16,6 +16,8 @@ export interface Statement {
 /** Why no statement could be read. */
 export interface Malformed {
 	readonly error: string;
+	/** It was stopped because it took too long. */
+	readonly exhausted?: true;
 }
 
 /** How a module answers: through our contract module, or, in plain bundles, as the package itself. */
@@ -115,9 +117,9 @@ const verdict = (
 ): Verdict => ({ verdict: kind, cause, reasons, result, micros, completed: true });
 
 /** The evaluation failed, or its result is malformed. */
-export const failed = (error: string, micros: number): Verdict => ({
+export const failed = ({ error, exhausted }: Malformed, micros: number): Verdict => ({
 	verdict: 'deny',
-	cause: 'policy_error',
+	cause: exhausted === true ? 'policy_exhausted' : 'policy_error',
 	reasons: NONE,
 	result: '{}',
 	error,

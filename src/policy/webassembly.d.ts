@@ -22,7 +22,7 @@ declare namespace WebAssembly {
 	}
 
 	class Global {
-		readonly value: number;
+		value: number;
 	}
 
 	class RuntimeError extends Error {}

@@ -4,6 +4,7 @@ import type { Phase } from '../model/call.ts';
 import type { Cause } from '../model/cause.ts';
 import type { Conn } from '../model/conn.ts';
 import type { Target } from '../model/target.ts';
+import type { ShadowVerdict } from '../model/verdict.ts';
 import type { Observations } from '../telemetry/histogram.ts';
 import { type Metrics, onScrape, UNDECLARED } from '../telemetry/metrics.ts';
 
@@ -59,6 +60,11 @@ export class CallMetrics {
 		};
 		onScrape(metrics.calls, flush(this.#calls));
 		onScrape(metrics.outcomes, flush(this.#outcomes));
+	}
+
+	/** Beside the verdict of the policy in force. */
+	shadowed(verdict: string, { bundle, verdict: shadow }: ShadowVerdict): void {
+		this.#metrics.shadows.inc({ bundle, verdict, shadow });
 	}
 
 	decided(

@@ -7,10 +7,11 @@ import type { AnyPermit } from '../model/permit.ts';
 import type { AgentPolicy, Clock, PolicySource, Recorder, Trace, Tracing } from '../model/ports.ts';
 import { Roster } from '../model/roster.ts';
 import { judgedBy, type Target } from '../model/target.ts';
-import type { Decision, Verdict } from '../model/verdict.ts';
+import type { Decision, ShadowVerdict, Verdict } from '../model/verdict.ts';
 import { type Admission, type Admitted, policyMissing } from '../policy/admit.ts';
 import type { InputBuilder } from '../policy/input.ts';
 import type { CallMetrics } from './call-metrics.ts';
+import { tryShadows } from './shadow.ts';
 
 /**
  * The life of a call, in this order: decode (done by the protocol before it comes here), evaluate, admit, record,
@@ -166,7 +167,7 @@ export class Call {
 			// Mostly a slip in a name or port, or an upstream that nobody declared.
 			if (!allowed && cause === 'no_rule' && request.target.upstream === undefined)
 				this.#detail = `no upstream matches ${hostPortText(request.target.host, request.target.port)}`;
-			this.#settle(result, { time, policy, input, verdict }, decided);
+			this.#settle(result, { time, policy, input, verdict, sections: request.sections }, decided);
 		};
 		if (request.permit === 'call') admission.call(candidate, admitted);
 		else admission.session(candidate, admitted);
@@ -223,7 +224,7 @@ export class Call {
 		this.#deps.admission.answer(
 			{ conn: request.conn, target: request.target, life: this.life, verdict, observe: request.observe },
 			decision => {
-				this.#record('response', decision, { time, policy, input, verdict }, failure => {
+				this.#record('response', decision, { time, policy, input, verdict, sections }, failure => {
 					const { allowed, cause } = decision;
 					this.#deps.metrics.decided(
 						request.conn,
@@ -308,10 +309,23 @@ export class Call {
 		return this.#deps.input.build(policy, judgedBy(phase, target), { time, conn, target, call, sections });
 	}
 
+	/** After the verdict, which nothing of it can change any more. */
+	#shadow(phase: Phase, { time, policy, verdict, sections }: Judged): readonly ShadowVerdict[] | undefined {
+		if (policy === undefined || verdict === undefined || sections === undefined) return undefined;
+		const { conn, target, call } = this.request;
+		const shadows = this.#deps.policy.current()?.shadowsFor(conn.identity.agent.id) ?? [];
+		if (shadows.length === 0) return undefined;
+		const path = judgedBy(phase, target);
+		const tried = tryShadows(shadows, policy, path, { time, conn, target, call, sections }, this.#deps.input);
+		for (const one of tried) this.#deps.metrics.shadowed(verdict.verdict, one);
+		return tried;
+	}
+
 	#record(phase: Phase, decision: Decision, judged: Judged, written: (failure?: Refused) => void): void {
 		const { conn, target, call } = this.request;
 		const { time, policy, input, verdict } = judged;
 		const reads = policy?.reads(judgedBy(phase, target)).paths;
+		const shadow = this.#shadow(phase, judged);
 		this.#deps.recorder.decision(
 			{
 				decision,
@@ -325,6 +339,7 @@ export class Call {
 				...(verdict === undefined ? {} : { result: verdict.result, micros: verdict.micros }),
 				...(verdict?.error === undefined ? {} : { error: verdict.error }),
 				...(reads === undefined ? {} : { reads }),
+				...(shadow === undefined ? {} : { shadow }),
 				...(this.#detail === undefined ? {} : { detail: this.#detail }),
 			},
 			written,
@@ -338,6 +353,7 @@ interface Judged {
 	readonly policy?: AgentPolicy | undefined;
 	readonly input?: MaskedText;
 	readonly verdict?: Verdict;
+	readonly sections?: readonly Section[];
 }
 
 const verdictOf = (decision: Decision): 'allow' | 'ask' | 'deny' =>

@@ -48,6 +48,12 @@ export function createMetrics(version: string, agents = 0) {
 			labelNames: ['listener', 'target', 'protocol', 'phase', 'verdict', 'cause', ...who],
 			registers,
 		}),
+		shadows: new Counter({
+			name: 'sallyport_shadow_verdicts_total',
+			help: 'What bundles that are only tried would have said, beside the verdict of the policy in force.',
+			labelNames: ['bundle', 'verdict', 'shadow'],
+			registers,
+		}),
 		outcomes: new Counter({
 			name: 'sallyport_outcomes_total',
 			help: 'Permitted calls that ended, by cause.',

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { openStage } from '../http/support-stage.ts';
 import { policyOf } from '../support/sallyport.ts';
 
-test('a policy that fails at run time refuses the call with policy_error, the record says why, and the next good call works', async t => {
+test('a policy that fails at run time refuses the call with policy_error, or policy_exhausted, the record says why, and the next good call works', async t => {
 	const stage = await openStage(t, {
 		policy: policyOf(
 			[
@@ -16,12 +16,16 @@ test('a policy that fails at run time refuses the call with policy_error, the re
 			].join('\n'),
 		),
 	});
-	for (const path of ['/conflict', '/object', '/huge']) {
+	for (const [path, cause] of [
+		['/conflict', 'policy_error'],
+		['/object', 'policy_error'],
+		['/huge', 'policy_exhausted'],
+	] as const) {
 		const call = await stage.curl([`${stage.origin}${path}`]);
 		assert.equal(call.status, 403, `${path}: ${call.error} ${call.body}`);
-		assert.equal(call.json()['cause'], 'policy_error', `${path}: ${call.body}`);
+		assert.equal(call.json()['cause'], cause, `${path}: ${call.body}`);
 		const record = stage.decisions().at(-1);
-		assert.equal(record?.cause, 'policy_error');
+		assert.equal(record?.cause, cause);
 		assert.ok(record?.['error'], `${path}: the record names the error`);
 		assert.equal(
 			call.body.includes(JSON.stringify(record?.['error'])),
