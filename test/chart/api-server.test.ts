@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
 import { type TestContext, test } from 'node:test';
+import { stringify } from 'yaml';
 import { type ApiServer, definitionOf, startApiServer } from '../support/api-server.ts';
-import { dataOf, find, type Manifest, PLACEMENTS, rendered, toolFor } from '../support/chart.ts';
+import { CHART, dataOf, find, type Manifest, PLACEMENTS, POLICY, rendered, toolFor } from '../support/chart.ts';
 import type { PodSpec } from '../support/pod-security.ts';
 import { SALLYPORT } from '../support/sallyport.ts';
 import { until } from '../support/until.ts';
@@ -115,6 +116,30 @@ test('a real API server takes every placement, and calls the webhook', async t =
 			}
 		});
 	}
+
+	await t.test('one helm command installs it; an upgrade keeps the certificate of the webhook', async () => {
+		await applied(api, [namespace('installed')]);
+		const certificate = async (): Promise<string> => {
+			const { body } = await api.request('GET', '/api/v1/namespaces/installed/secrets/one-sallyport-webhook');
+			return (JSON.parse(body) as { data: Record<string, string> }).data['tls.crt'] ?? '';
+		};
+		const helmRuns = (...words: string[]): void => {
+			execFileSync(
+				helm,
+				[...words, 'one', CHART, '--namespace', 'installed', '--kubeconfig', api.kubeconfig, '--values', '-'],
+				{
+					input: stringify({ ...POLICY, webhook: { enabled: true } }),
+					stdio: ['pipe', 'ignore', 'pipe'],
+					env: { HOME: workspace.directory },
+				},
+			);
+		};
+		helmRuns('install');
+		const made = await certificate();
+		assert.match(Buffer.from(made, 'base64').toString('utf8'), /^-----BEGIN CERTIFICATE/);
+		helmRuns('upgrade');
+		assert.equal(await certificate(), made);
+	});
 
 	await t.test("the gateway's pod is let into a restricted namespace, and one that sets rules is not", async () => {
 		const { template } = find(rendered(helm, PLACEMENTS['gateway'] ?? {}), 'Deployment')['spec'] as {

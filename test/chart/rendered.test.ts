@@ -94,9 +94,11 @@ test('what is under way ends before the pod is killed', t => {
 });
 
 for (const [title, values, says] of [
-	['another placement', { ...POLICY, placement: 'daemonset' }, /placement: expected sidecar, gateway or laptop/],
+	['another placement', { ...POLICY, placement: 'daemonset' }, /at '\/placement': value must be one of/],
+	['a value that it does not know', { ...POLICY, placment: 'gateway' }, /additional properties 'placment' not allowed/],
+	['the user root', { ...POLICY, user: 0 }, /at '\/user': minimum/],
 	['no policy', { placement: 'gateway' }, /without a policy every call is refused/],
-	['another source of identity', { ...POLICY, identity: { source: 'vault' } }, /identity\.source: expected/],
+	['another source of identity', { ...POLICY, identity: { source: 'vault' } }, /at '\/identity\/source'/],
 	[
 		'a limit in bytes',
 		{ ...POLICY, placement: 'gateway', resources: { limits: { memory: '268435456' } } },
@@ -105,7 +107,7 @@ for (const [title, values, says] of [
 	[
 		'certificates by nobody',
 		{ ...POLICY, webhook: { enabled: true, certificates: 'vault' } },
-		/webhook\.certificates: expected/,
+		/at '\/webhook\/certificates'/,
 	],
 ] as const) {
 	test(`the chart refuses ${title}`, t => {

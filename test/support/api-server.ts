@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import type { TestContext } from 'node:test';
+import { stringify } from 'yaml';
 import { freePort } from '../cli/run.ts';
 import type { Manifest } from './chart.ts';
 import { type Curl, curl } from './curl.ts';
@@ -21,7 +22,9 @@ export interface ApiServer {
 	/** Server-side apply (kubectl apply --server-side), with unknown fields as mistakes. */
 	apply(manifest: Manifest): Promise<Curl>;
 	create(manifest: Manifest): Promise<Curl>;
-	/** Where objects of this kind are, below the server's address. */
+	/** For kubectl and helm. */
+	readonly kubeconfig: string;
+	/** Any other request, by its path. */
 	request(method: string, path: string): Promise<Curl>;
 }
 
@@ -76,7 +79,19 @@ export async function startApiServer(
 		'the API server is ready',
 		PATIENCE,
 	);
+	const kubeconfig = workspace.write(
+		'kubeconfig',
+		stringify({
+			apiVersion: 'v1',
+			kind: 'Config',
+			clusters: [{ name: 'c', cluster: { server: address, 'certificate-authority': workspace.ca } }],
+			users: [{ name: 'u', user: { token: TOKEN } }],
+			contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+			'current-context': 'x',
+		}),
+	);
 	return {
+		kubeconfig,
 		apply: manifest => {
 			const path = `${collection(manifest)}/${manifest.metadata.name}?fieldManager=test&force=true&fieldValidation=Strict`;
 			return call('PATCH', path, 'application/apply-patch+yaml', manifest);

@@ -14,6 +14,9 @@ export interface WebhookFiles {
 
 /** An AdmissionReview holds a pod and the one before; the API server takes objects of 3 MiB at most. */
 const MAX_BODY = 8 * 1024 * 1024;
+/** Whoever reaches the Service may call: what they make it hold has to fit into its memory. */
+const MOST_CONNECTIONS = 128;
+const MOST_BODIES = 4 * MAX_BODY;
 const TIMEOUT = 10_000;
 
 export interface Webhook {
@@ -36,10 +39,12 @@ export async function openWebhook(files: WebhookFiles, say: (text: string) => vo
 		key: readFileSync(files.key),
 	});
 	let injection = readInjection(files.injection);
+	const held = { bytes: 0 };
 	const server = createServer(
 		{ ...pair(), minVersion: 'TLSv1.2', requestTimeout: TIMEOUT, headersTimeout: TIMEOUT, maxHeaderSize: 16 * 1024 },
-		(request, response) => serve(request, response, injection),
+		(request, response) => serve(request, response, injection, held),
 	);
+	server.maxConnections = MOST_CONNECTIONS;
 	const watch = await watchFiles(Object.values(files), () => {
 		try {
 			const next = readInjection(files.injection);
@@ -60,7 +65,13 @@ export async function openWebhook(files: WebhookFiles, say: (text: string) => vo
 	};
 }
 
-function serve(request: IncomingMessage, response: ServerResponse, injection: Injection): void {
+/** `held`: what the bodies of all requests under way have together. */
+function serve(
+	request: IncomingMessage,
+	response: ServerResponse,
+	injection: Injection,
+	held: { bytes: number },
+): void {
 	const end = (status: number, body: string, type = 'text/plain'): void => {
 		response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
 		response.end(body);
@@ -78,13 +89,18 @@ function serve(request: IncomingMessage, response: ServerResponse, injection: In
 	const parts: Buffer[] = [];
 	let size = 0;
 	request.on('data', (part: Buffer) => {
+		if (response.headersSent) return;
 		size += part.length;
-		if (size <= MAX_BODY) parts.push(part);
-		else if (!response.headersSent) {
-			parts.length = 0;
-			response.shouldKeepAlive = false;
-			end(413, 'the review is too long\n');
-		}
+		held.bytes += part.length;
+		parts.push(part);
+		if (size <= MAX_BODY && held.bytes <= MOST_BODIES) return;
+		parts.length = 0;
+		response.shouldKeepAlive = false;
+		if (size > MAX_BODY) end(413, 'the review is too long\n');
+		else end(503, 'too much at once\n');
+	});
+	request.once('close', () => {
+		held.bytes -= size;
 	});
 	request.on('end', () => {
 		if (response.headersSent) return;
