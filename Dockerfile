@@ -7,6 +7,12 @@ RUN npm ci --ignore-scripts
 COPY . .
 RUN scripts/image/build.sh /tree && mkdir -p /state/lib /state/run
 
+# The init container of helm/sallyport: sets the rules of a pod's network, and ends. docker build --target egress
+FROM debian:bookworm-slim AS egress
+RUN apt-get update && apt-get install -y --no-install-recommends iptables nftables && rm -rf /var/lib/apt/lists/*
+COPY helm/sallyport/files/egress.sh /usr/local/bin/egress.sh
+ENTRYPOINT ["/usr/local/bin/egress.sh"]
+
 # glibc, libstdc++, CA certificates and time zones; nothing else.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /tree /opt/sallyport

@@ -13,6 +13,7 @@ import { revocationsCommand } from '../src/cli/revocations.ts';
 import { revokeCommand } from '../src/cli/revoke.ts';
 import { runCommand } from '../src/cli/run.ts';
 import { statusCommand } from '../src/cli/status.ts';
+import { webhookCommand } from '../src/cli/webhook.ts';
 import { code, generatedFrom, markdownTable } from './markdown.ts';
 
 /** In the order in which `sallyport --help` lists them; test/docs holds this page against that list. */
@@ -30,6 +31,7 @@ const COMMANDS: readonly (() => Command)[] = [
 	statusCommand,
 	reloadCommand,
 	revokeCommand,
+	webhookCommand,
 	revocationsCommand,
 ];
 
@@ -44,6 +46,7 @@ const NOT_RUN: readonly (readonly [part: string, reason: string])[] = [
 	['--decision 0', 'the id is that of a record of yours'],
 	['/mnt/elsewhere', 'the checkpoints are held elsewhere'],
 	['sallyport check egress', 'where nothing keeps programs in, ways are open'],
+	['sallyport webhook', 'it goes on until it is stopped'],
 	['--token-file tokens', 'the folder of the tokens is where your configuration has it'],
 	['audit explain 019', 'the id is of a decision of yours'],
 	['policy replay', 'it needs decisions of yours'],

@@ -11,6 +11,9 @@ command -v go >/dev/null 2>&1 || {
 }
 export CGO_ENABLED=0 GOFLAGS=''
 
+# Without it the server says that it is v0.0.0, and helm believes it.
+stamp="-X k8s.io/component-base/version.gitVersion=v$kubernetes"
+
 # $1 name, $2 version, $3 package, $4 module, $5 version of the module. Modules whose go.mod replaces others cannot be
 # installed by name: a module of its own requires them, and says where Kubernetes' own parts are published.
 build() {
@@ -30,7 +33,7 @@ build() {
 			done
 		fi
 		go mod edit -require "$4@$5"
-		nice go build -mod=mod -trimpath -ldflags='-s -w' -o "$1" "$3"
+		nice go build -mod=mod -trimpath -ldflags="-s -w $stamp" -o "$1" "$3"
 	)
 	mv "$work/$1" "$place/$1"
 	rm -rf "$work"

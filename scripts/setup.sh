@@ -8,4 +8,6 @@ v24.*) ;;
 	exit 1
 	;;
 esac
-exec node "$(dirname "$0")/setup-opa.ts"
+node "$(dirname "$0")/setup-opa.ts"
+# With --cluster also what the chart's tests run beside, which takes long.
+[ "${1:-}" != --cluster ] || exec "$(dirname "$0")/setup-cluster.sh"

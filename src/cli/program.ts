@@ -53,6 +53,10 @@ const COMMANDS = (start: () => Promise<StartSidecar>): Readonly<Record<string, E
 		summary: "end an agent's access now",
 		load: async () => (await import('./revoke.ts')).revokeCommand(),
 	},
+	webhook: {
+		summary: 'put Sallyport into pods of Kubernetes',
+		load: async () => (await import('./webhook.ts')).webhookCommand(),
+	},
 	revocations: {
 		summary: 'make the signed list of revocations that a fleet follows',
 		load: async () => (await import('./revocations.ts')).revocationsCommand(),

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { loadConfigApart } from '../config/load-apart.ts';
 import { problemText } from '../config/loaded.ts';
 import type { Config } from '../config/schema.ts';
+import { watchFiles } from '../config/watch.ts';
 import { createLog } from '../telemetry/log.ts';
 import { example } from './terminal.ts';
 
@@ -17,11 +18,12 @@ export function runCommand(load: () => Promise<StartSidecar>): Command {
 	return new Command('run')
 		.description('run the sidecar; SIGHUP reads the configuration again, SIGTERM and SIGINT drain and stop')
 		.option('--config <file>', 'configuration file', 'sallyport.yaml')
+		.option('--watch', 'reload when the file changes, or a link to it: in Kubernetes, its ConfigMap')
 		.addHelpText('after', example('sallyport run --config sallyport.yaml'))
-		.action(({ config: file }: { config: string }) => run(file, load));
+		.action(({ config: file, watch = false }: { config: string; watch?: boolean }) => run(file, watch, load));
 }
 
-async function run(file: string, load: () => Promise<StartSidecar>): Promise<void> {
+async function run(file: string, watch: boolean, load: () => Promise<StartSidecar>): Promise<void> {
 	// Before anything is open: a signal's own action would end the process in the middle of its start.
 	const signals = new Signals();
 	const loaded = await loadConfigApart(file, process.env);
@@ -36,6 +38,7 @@ async function run(file: string, load: () => Promise<StartSidecar>): Promise<voi
 	try {
 		const start = await load();
 		signals.up(await start(loaded.file, loaded.config, process.env));
+		if (watch) await watchFiles([loaded.file], () => signals.reload());
 	} catch (error) {
 		process.stderr.write(`sallyport: ${(error as Error).message}\n`);
 		process.exit(1);
@@ -50,13 +53,13 @@ class Signals {
 	constructor() {
 		process.on('SIGTERM', () => this.#stop('SIGTERM'));
 		process.on('SIGINT', () => this.#stop('SIGINT'));
-		process.on('SIGHUP', () => this.#reload());
+		process.on('SIGHUP', () => this.reload());
 	}
 
 	up(sidecar: Sidecar): void {
 		this.#sidecar = sidecar;
 		if (this.#asked === 'stop') this.#end(sidecar);
-		else if (this.#asked === 'reload') this.#reload();
+		else if (this.#asked === 'reload') this.reload();
 	}
 
 	#stop(signal: NodeJS.Signals): void {
@@ -69,7 +72,7 @@ class Signals {
 		else createLog('info').info({ signal }, 'stopping as soon as the start is over');
 	}
 
-	#reload(): void {
+	reload(): void {
 		if (this.#sidecar !== undefined)
 			this.#sidecar
 				.reload()

@@ -34,7 +34,7 @@ const pathOf = (listener: ListenerConfig, index: number, place: number): Path =>
 		: ['listeners', index, 'authenticate'];
 
 /** How agents are known: ways that cannot be where they stand, and ids that are none. */
-export function checkWays({ listeners, upstreams, identity }: Config, fail: Fail): void {
+export function checkWays({ listeners, upstreams, identity, limits }: Config, fail: Fail): void {
 	/** Whose token is in which file, over all listeners. */
 	const files = new Map<string, string>();
 	listeners.forEach((listener, index) => {
@@ -56,7 +56,10 @@ export function checkWays({ listeners, upstreams, identity }: Config, fail: Fail
 			if (before !== undefined)
 				fail(path, `is never tried: by \`${kindOf(before)}\` everybody is known, or refused, already`);
 		});
-		if (listener.serves === 'captured') checkCaptured(listener, index, fail);
+		if (listener.serves === 'captured') {
+			checkCaptured(listener, index, fail);
+			if (limits.peek === 0) fail(['limits', 'peek'], 'expected more than 0: nobody could say anything first');
+		}
 		const { address } = listener;
 		const borne = ways.find(way => way !== 'mtls' && ('token' in way || 'jwt_svid' in way));
 		if (borne !== undefined && address.kind === 'tcp' && !isLoopback(address.host) && !takesTls(listener))

@@ -8,7 +8,8 @@ import { join } from 'node:path';
  * SHA-256 of the one before, so that a restart forgets neither. Both are replaced by renaming, never written in place.
  *
  * Folders are made with 0700 and files with 0600. A folder that is there already keeps its mode, and if its group may
- * read it, so may the group read the token; others never.
+ * read it, so may the group read the token; others never. Below a folder with the set-group-ID bit, which hands its group
+ * down (a volume of Kubernetes with `fsGroup`), they are made with 0750.
  */
 
 export interface StoredToken {
@@ -49,7 +50,7 @@ export async function keepToken(
 	coming: (hash: string) => void = () => {},
 ): Promise<StoredToken> {
 	const folder = join(place.directory, place.name);
-	await mkdir(folder, { recursive: true, mode: 0o700 });
+	await mkdir(folder, { recursive: true, mode: (await handsGroupDown(place.directory)) ? 0o750 : 0o700 });
 	const there = await readOwn(join(folder, 'token'), TOKEN);
 	const previous = await readOwn(join(folder, '.previous'), HASH);
 	if (there !== undefined) {
@@ -68,6 +69,16 @@ export async function keepToken(
 	await replace(folder, 'token', token, now);
 	return { hash, created: now, ...(there === undefined ? {} : { previous: hashOf(there.text) }) };
 }
+
+const SET_GROUP_ID = 0o2000;
+
+const handsGroupDown = async (folder: string): Promise<boolean> => {
+	try {
+		return ((await stat(folder)).mode & SET_GROUP_ID) !== 0;
+	} catch {
+		return false;
+	}
+};
 
 /** The text of a file that nobody else could have written; undefined when there is none, or it is not as it should be. */
 async function readOwn(path: string, shape: RegExp): Promise<{ text: string; modified: number } | undefined> {

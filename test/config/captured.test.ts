@@ -12,6 +12,12 @@ test('captured connections are taken on the loopback address of their family', (
 		assert.equal(configOf(listener(`address: ${address}, ${AS}`)).listeners[1]?.serves, 'captured');
 });
 
+test('agents are given a moment to speak first', () => {
+	const problems = problemsOf(`${listener(`address: 127.0.0.1:17406, ${AS}`)}limits: { peek: 0 }\n`);
+	assert.equal(problems.length, 1, problems.join('\n'));
+	assert.ok(problems[0]?.includes('limits.peek: expected more than 0'), problems[0]);
+});
+
 for (const [title, keys, says] of [
 	['any address', `address: 0.0.0.0:17406, ${AS}`, PLACE],
 	['a Unix socket', `address: "unix:/run/all.sock", ${AS}`, PLACE],

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { AGENT_USER, WORLD } from '../support/pod.ts';
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { AGENT_USER, type Pod, WORLD } from '../support/pod.ts';
 import type { AuditRecord } from '../support/records.ts';
+import { SALLYPORT } from '../support/sallyport.ts';
+import { until } from '../support/until.ts';
 import { AGENT, agentCurl, CAPTURE, type Stage, stageCaptured } from './support.ts';
 
 /** Python that connects, sends what it is told, and prints what comes back. */
@@ -13,6 +17,19 @@ print(s.recv(100).decode().strip())`;
 
 const targetOf = ({ call }: AuditRecord): { readonly host?: string; readonly name?: string } | undefined =>
 	call?.['target'] as { readonly host?: string; readonly name?: string } | undefined;
+
+/** The same, for as long as it likes. */
+function startTalk(t: TestContext, pod: Pod, program: string): { said(): string; tell(text: string): void } {
+	const [command = '', ...rest] = [...pod.through(AGENT_USER), '/usr/bin/env', 'python3', '-c', program];
+	const child = spawn(command, rest, { env: { PATH: process.env['PATH'] } });
+	t.after(() => child.kill('SIGKILL'));
+	let said = '';
+	for (const stream of [child.stdout, child.stderr])
+		stream.setEncoding('utf8').on('data', (text: string) => {
+			said += text;
+		});
+	return { said: () => said, tell: text => void child.stdin.write(text) };
+}
 
 const talk = ({ pod }: Stage, address: string, port: number, text: string) =>
 	pod.run(AGENT_USER, [
@@ -28,7 +45,7 @@ const talk = ({ pod }: Stage, address: string, port: number, text: string) =>
 test('an agent without proxy variables', async t => {
 	const stage = await stageCaptured(t);
 	if (stage === undefined) return;
-	const { pod, sallyport } = stage;
+	const { pod, sallyport, workspace } = stage;
 
 	for (const [family, host, address] of [
 		['IPv4', 'api.test-public.com', WORLD.v4],
@@ -146,6 +163,31 @@ test('an agent without proxy variables', async t => {
 		const { stderr } = await talk(stage, '127.0.0.1', CAPTURE, 'GET / HTTP/1.1\r\n\r\n');
 		assert.match(stderr, /ConnectionResetError/);
 		await sallyport.waitForRecord(({ cause }) => cause === 'address_forbidden', 'the refusal');
+	});
+
+	await t.test('a reload changes nothing for who is there, and new connections get the new configuration', async () => {
+		const held = `import socket, sys, time
+s = socket.create_connection(('${WORLD.v4}', 9000), 5); s.settimeout(15)
+s.sendall(b'one'); print(s.recv(9).decode(), flush=True)
+sys.stdin.readline(); s.sendall(b'two'); print(s.recv(9).decode(), flush=True)
+print(s.recv(9).decode() or 'ended', flush=True)`;
+		const open = startTalk(t, pod, held);
+		await until(() => open.said() === 'one\n', 'the tunnel is open');
+		const config = workspace.path('sallyport.yaml');
+		writeFileSync(config, readFileSync(config, 'utf8').replace('300ms', '400ms'));
+		sallyport.signal('SIGHUP');
+		await sallyport.waitForLog(({ msg }) => /configuration was read again/.test(msg ?? ''), 'the reload');
+		open.tell('\n');
+		await until(() => open.said() === 'one\ntwo\n', 'the tunnel goes on');
+		assert.match((await agentCurl(stage, 'http://api.test-public.com/')).stdout, /200$/);
+
+		const control = ['--socket', workspace.path('control.sock')];
+		const revoked = await pod.run(0, [SALLYPORT, 'revoke', AGENT, '--reason', 'a test', ...control]);
+		assert.equal(revoked.status, 0, revoked.stderr);
+		await until(() => /two\n.*(ended|Reset)/s.test(open.said()), 'a revocation ends it');
+		assert.match((await agentCurl(stage, 'http://api.test-public.com/')).stdout, /"cause":"revoked"/);
+		const given = await pod.run(0, [SALLYPORT, 'revoke', AGENT, '--undo', ...control]);
+		assert.equal(given.status, 0, given.stderr);
 	});
 
 	await t.test('half a ClientHello is waited for no longer than a handshake', async () => {

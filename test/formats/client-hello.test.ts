@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
+import fc from 'fast-check';
 import { MAX_CLIENT_HELLO, readClientHello } from '../../src/formats/client-hello.ts';
 
 /** What OpenSSL really sends first. */
@@ -59,6 +60,19 @@ test('every beginning of a real ClientHello goes on', async () => {
 test('one that is cut into many records is one', () => {
 	assert.deepEqual(readClientHello(hello([sni(name('a.example'))], 1)), { serverName: 'a.example' });
 	assert.deepEqual(readClientHello(hello(undefined, 3)), {});
+});
+
+test('whatever comes is read, or refused, or waited for', () => {
+	const good = hello([sni(name('a.example')), extension(16, Buffer.from([0, 3, 2, 104, 50]))]);
+	fc.assert(
+		fc.property(fc.nat(good.length - 1), fc.uint8Array({ minLength: 1, maxLength: 12 }), (at, bytes) => {
+			const changed = Buffer.concat([good.subarray(0, at), bytes, good.subarray(at + bytes.length)]);
+			const read = readClientHello(changed);
+			assert.ok(read === 'more' || typeof read === 'object');
+			if (typeof read === 'object' && 'serverName' in read) assert.match(read.serverName ?? '', /^[a-z0-9_.-]+$/);
+		}),
+		{ numRuns: 2000 },
+	);
 });
 
 const behind = extension(0, Buffer.concat([sized16(name('a.example')), Buffer.from([0])]));

@@ -163,6 +163,14 @@ test('a file that others could have written, or that is no token, is replaced', 
 	assert.equal(who(tokens, await read('a')), A);
 });
 
+test('below a folder that hands its group down the group may read', async t => {
+	const { directory, open } = await setUp(t);
+	await chmod(directory, 0o2770);
+	await open();
+	assert.equal((await stat(join(directory, 'a'))).mode & 0o7777, 0o2750);
+	assert.equal((await stat(join(directory, 'a', 'token'))).mode & 0o777, 0o640);
+});
+
 test('a folder that is there keeps its mode, and its group may read if it may', async t => {
 	const { directory, open } = await setUp(t);
 	await mkdir(join(directory, 'a'));

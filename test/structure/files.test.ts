@@ -5,8 +5,8 @@ import { type Source, sources } from './sources.ts';
 const LONGEST = 400;
 const code = sources(['src', 'test', 'bench', 'scripts'], /\.ts$/);
 const texts = sources(
-	['src', 'test', 'bench', 'scripts', 'docs', 'bin', 'policies', '.ci'],
-	/(\.(ts|md|sh|rego|json|ya?ml|c|py|go)|^run|^sallyport|^[A-Z][A-Za-z]*)$/,
+	['src', 'test', 'bench', 'scripts', 'docs', 'bin', 'policies', 'helm', '.ci'],
+	/(\.(ts|md|sh|rego|json|ya?ml|tpl|c|py|go)|^run|^sallyport|^[A-Z][A-Za-z]*)$/,
 );
 
 /** `path:line` of every line that fits. */

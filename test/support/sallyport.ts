@@ -22,6 +22,10 @@ export interface SallyportOptions {
 	readonly env?: Readonly<Record<string, string>>;
 	/** What precedes the command: it runs in another namespace, or as another user. */
 	readonly through?: readonly string[];
+	/** A configuration file that is there already; `config` then only says where records are. */
+	readonly file?: string;
+	/** `run --watch`. */
+	readonly watch?: true;
 	/** Do not wait until it is up: for starts that must fail. */
 	readonly wait?: false;
 }
@@ -88,8 +92,10 @@ export async function startSallyport(
 	for (const [name, rego] of Object.entries(options.policy ?? policyOf('allow := true'))) {
 		workspace.write(`policies/${name}`, rego);
 	}
-	const file = workspace.write('sallyport.yaml', stringify({ ...defaults(workspace), ...options.config }));
+	const file =
+		options.file ?? workspace.write('sallyport.yaml', stringify({ ...defaults(workspace), ...options.config }));
 	const [program = SALLYPORT, ...rest] = [...(options.through ?? []), SALLYPORT, 'run', '--config', file];
+	if (options.watch) rest.push('--watch');
 	const child = spawn(program, rest, {
 		cwd: workspace.directory,
 		env: { ...process.env, ...options.env },

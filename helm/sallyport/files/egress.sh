@@ -144,6 +144,8 @@ with_nft() {
 }
 
 with_iptables() {
+	# The root file system may be read-only.
+	export XTABLES_LOCKFILE=/dev/shm/sallyport-xtables.lock
 	iptables_rules 4 | iptables-restore -w --noflush || fail 'iptables-restore did not take the rules'
 	hook iptables
 	# Without IPv6 in the kernel there is nothing to close.

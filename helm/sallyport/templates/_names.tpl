@@ -1,0 +1,58 @@
+{{- define "sallyport.name" -}}
+{{- if contains "sallyport" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-sallyport" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "sallyport.labels" -}}
+app.kubernetes.io/name: sallyport
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "sallyport.selector" -}}
+app.kubernetes.io/name: sallyport
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "sallyport.image" -}}
+{{- $image := index . 0 }}{{ $chart := index . 1 -}}
+{{- if $image.digest }}{{ $image.repository }}@{{ $image.digest }}{{ else }}{{ $image.repository }}:{{ $image.tag | default $chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* Where everybody can connect: `::` takes brackets. */}}
+{{- define "sallyport.anyHost" -}}
+{{ ternary "[::]" .Values.health.host (eq .Values.health.host "::") }}
+{{- end }}
+
+{{/* MiB of a memory quantity: 256Mi, 1Gi. */}}
+{{- define "sallyport.mebibytes" -}}
+{{- if hasSuffix "Gi" . }}{{ mul (trimSuffix "Gi" . | int) 1024 }}
+{{- else if hasSuffix "Mi" . }}{{ trimSuffix "Mi" . | int }}
+{{- else }}{{ fail (printf "resources.limits.memory: expected Mi or Gi, and got %s" .) }}{{ end }}
+{{- end }}
+
+{{/* What Node is told: half of the limit for the heap, the rest is for buffers, WebAssembly and code. */}}
+{{- define "sallyport.nodeOptions" -}}
+--max-semi-space-size=4 --expose-gc --max-old-space-size={{ div (include "sallyport.mebibytes" .limits.memory | int) 2 }}
+{{- end }}
+
+{{- define "sallyport.restricted" -}}
+allowPrivilegeEscalation: false
+capabilities: { drop: [ALL] }
+privileged: false
+readOnlyRootFilesystem: true
+runAsGroup: {{ .Values.user }}
+runAsNonRoot: true
+runAsUser: {{ .Values.user }}
+seccompProfile: { type: RuntimeDefault }
+{{- end }}
+
+{{- define "sallyport.policyConfigMap" -}}
+{{ .Values.policy.configMap | default (printf "%s-policy" (include "sallyport.name" .)) }}
+{{- end }}
+
+{{/* Where the ConfigMaps are needed. */}}
+{{- define "sallyport.namespaces" -}}
+{{- if and .Values.webhook.enabled .Values.webhook.namespaces }}{{ .Values.webhook.namespaces | toJson }}{{ else }}{{ list .Release.Namespace | toJson }}{{ end }}
+{{- end }}

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { stringify } from 'yaml';
+import { parseConfig } from '../../src/config/load.ts';
+import { problemText } from '../../src/config/loaded.ts';
+import { CHART, dataOf, find, PLACEMENTS, POLICY, refusal, rendered, toolFor, type Values } from '../support/chart.ts';
+import { KubernetesSchema } from '../support/kubernetes-schema.ts';
+import { type Container, type PodSpec, restrictedProblems } from '../support/pod-security.ts';
+
+/** Without capture, the listeners are the reader's own. */
+const LISTENER = '{ name: egress, address: 127.0.0.1:17401, serves: http_proxy }';
+const OF_OTHERS = ['Certificate', 'PodMonitor', 'PrometheusRule'];
+const schema = new KubernetesSchema();
+
+for (const [title, values] of Object.entries(PLACEMENTS)) {
+	test(`${title}: helm lint has nothing to say`, t => {
+		const helm = toolFor(t, 'helm');
+		if (helm === undefined) return;
+		const { status, stdout, stderr } = spawnSync(
+			helm,
+			['lint', CHART, '--strict', '--kube-version', '1.37.2', '--values', '-'],
+			{ input: stringify({ ...POLICY, ...values }), encoding: 'utf8' },
+		);
+		assert.equal(status, 0, stdout + stderr);
+	});
+
+	test(`${title}: every object is one of Kubernetes`, t => {
+		const helm = toolFor(t, 'helm');
+		if (helm === undefined) return;
+		const manifests = rendered(helm, values);
+		assert.notEqual(manifests.length, 0);
+		for (const manifest of manifests) {
+			const problems = schema.problems(manifest);
+			if (problems === undefined) assert.ok(OF_OTHERS.includes(manifest.kind), manifest.kind);
+			else assert.deepEqual(problems, [], manifest.metadata.name);
+		}
+	});
+
+	test(`${title}: the configuration file is good`, t => {
+		const helm = toolFor(t, 'helm');
+		if (helm === undefined) return;
+		const text = dataOf(find(rendered(helm, values), 'ConfigMap', '-config'), 'sallyport.yaml');
+		const withListener = text.replace('listeners: []', `listeners: [${LISTENER}]`);
+		const loaded = parseConfig(withListener, '/etc/sallyport/sallyport.yaml', {
+			SALLYPORT_AGENT: 'spiffe://example.org/agents/agents/researcher',
+		});
+		assert.deepEqual('problems' in loaded ? loaded.problems.map(one => problemText('', one)) : [], []);
+	});
+}
+
+for (const [title, kind, values] of [
+	['the gateway', 'Deployment', PLACEMENTS['gateway']],
+	['the webhook', 'Deployment', PLACEMENTS['sidecar by webhook']],
+] as const) {
+	test(`${title} runs under the restricted Pod Security Standard, without a token of the API server`, t => {
+		const helm = toolFor(t, 'helm');
+		if (helm === undefined || values === undefined) return;
+		const { template } = find(rendered(helm, values), kind)['spec'] as { template: { spec: PodSpec } };
+		assert.deepEqual(restrictedProblems(template.spec), []);
+		assert.equal(template.spec.automountServiceAccountToken, false);
+	});
+}
+
+test("Sallyport's container asks for what it needs, and Node's heap is half of its limit", t => {
+	const helm = toolFor(t, 'helm');
+	if (helm === undefined) return;
+	const containerOf = (values: Values): Container => {
+		const { template } = find(rendered(helm, { placement: 'gateway', ...values }), 'Deployment')['spec'] as {
+			template: { spec: PodSpec };
+		};
+		const [container] = template.spec.containers;
+		assert.ok(container !== undefined);
+		return container;
+	};
+	const usual = containerOf({});
+	assert.deepEqual(usual.resources, { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '256Mi' } });
+	const heap = ({ env }: Container): string | undefined => env?.find(({ name }) => name === 'NODE_OPTIONS')?.value;
+	assert.match(heap(usual) ?? '', /--max-old-space-size=128$/);
+	assert.match(heap(containerOf({ resources: { limits: { memory: '1Gi' } } })) ?? '', /--max-old-space-size=512$/);
+	const probe = usual['startupProbe'] as { periodSeconds: number; failureThreshold: number; httpGet: { path: string } };
+	assert.ok(probe.periodSeconds * probe.failureThreshold > 60, 'SPIRE may take half a minute');
+	assert.equal(probe.httpGet.path, '/readyz');
+	assert.equal((usual['livenessProbe'] as { httpGet: { path: string } }).httpGet.path, '/livez');
+});
+
+test('what is under way ends before the pod is killed', t => {
+	const helm = toolFor(t, 'helm');
+	if (helm === undefined) return;
+	const manifests = rendered(helm, { placement: 'gateway', terminationGracePeriodSeconds: 60 });
+	assert.match(dataOf(find(manifests, 'ConfigMap', '-config'), 'sallyport.yaml'), /^drain_timeout: 55s$/m);
+	const { template } = find(manifests, 'Deployment')['spec'] as { template: { spec: Record<string, unknown> } };
+	assert.equal(template.spec['terminationGracePeriodSeconds'], 60);
+});
+
+for (const [title, values, says] of [
+	['another placement', { ...POLICY, placement: 'daemonset' }, /at '\/placement': value must be one of/],
+	['a value that it does not know', { ...POLICY, placment: 'gateway' }, /additional properties 'placment' not allowed/],
+	['the user root', { ...POLICY, user: 0 }, /at '\/user': minimum/],
+	['no policy', { placement: 'gateway' }, /without a policy every call is refused/],
+	['another source of identity', { ...POLICY, identity: { source: 'vault' } }, /at '\/identity\/source'/],
+	[
+		'a limit in bytes',
+		{ ...POLICY, placement: 'gateway', resources: { limits: { memory: '268435456' } } },
+		/expected Mi or Gi/,
+	],
+	[
+		'certificates by nobody',
+		{ ...POLICY, webhook: { enabled: true, certificates: 'vault' } },
+		/at '\/webhook\/certificates'/,
+	],
+] as const) {
+	test(`the chart refuses ${title}`, t => {
+		const helm = toolFor(t, 'helm');
+		if (helm === undefined) return;
+		assert.match(refusal(helm, values), says);
+	});
+}

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inject } from '../../src/cli/webhook/inject.ts';
+import { injectionShape, podShape } from '../../src/cli/webhook/injection.ts';
+import { patched } from '../support/json-patch.ts';
+
+const INJECTION = injectionShape.parse({
+	user: 17400,
+	initContainers: [
+		{ name: 'sallyport', image: 'sallyport:1', restartPolicy: 'Always', securityContext: { runAsUser: 17400 } },
+		{ name: 'sallyport-egress', image: 'egress:1', securityContext: { runAsUser: 0 } },
+	],
+	volumes: [
+		{ name: 'sallyport-agent', emptyDir: {} },
+		{ name: 'sallyport-svid', csi: { driver: 'csi.spiffe.io' } },
+	],
+	agentMounts: [{ name: 'sallyport-agent', mountPath: '/run/sallyport-agent', readOnly: true }],
+});
+
+type Spec = Readonly<Record<string, unknown>>;
+const AGENT = { name: 'agent', image: 'agent:1', securityContext: { runAsUser: 1000 } };
+const pod = (spec: Spec = {}, agent: Spec = {}): { readonly spec: Spec } => ({
+	spec: { containers: [{ ...AGENT, ...agent }], ...spec },
+});
+const run = (document: object) => inject(podShape.parse(document), INJECTION);
+
+function after(document: object): { readonly spec: Record<string, unknown> } {
+	const injected = run(document);
+	if ('refused' in injected) throw new Error(injected.refused);
+	return patched(document, injected.patch) as { readonly spec: Record<string, unknown> };
+}
+
+const namesOf = (list: unknown): readonly string[] => (list as { readonly name: string }[]).map(({ name }) => name);
+
+test('a bare pod gets all of it', () => {
+	const { spec } = after(pod());
+	assert.deepEqual(namesOf(spec['initContainers']), ['sallyport', 'sallyport-egress']);
+	assert.deepEqual(namesOf(spec['volumes']), ['sallyport-agent', 'sallyport-svid']);
+	assert.deepEqual(namesOf((spec['containers'] as { volumeMounts: unknown }[])[0]?.volumeMounts), ['sallyport-agent']);
+});
+
+test('what a pod has stays, behind it', () => {
+	const mounts = [{ name: 'work', mountPath: '/work' }];
+	const { spec } = after(
+		pod(
+			{ initContainers: [{ ...AGENT, name: 'fetch' }], volumes: [{ name: 'work', emptyDir: {} }] },
+			{ volumeMounts: mounts },
+		),
+	);
+	assert.deepEqual(namesOf(spec['initContainers']), ['sallyport', 'sallyport-egress', 'fetch']);
+	assert.deepEqual(namesOf(spec['volumes']), ['work', 'sallyport-agent', 'sallyport-svid']);
+	assert.deepEqual(namesOf((spec['containers'] as { volumeMounts: unknown }[])[0]?.volumeMounts), [
+		'work',
+		'sallyport-agent',
+	]);
+	const fetch = (spec['initContainers'] as { securityContext: unknown }[])[2];
+	assert.deepEqual(fetch?.securityContext, {
+		runAsUser: 1000,
+		allowPrivilegeEscalation: false,
+		capabilities: { drop: ['NET_RAW', 'SETUID'] },
+	});
+});
+
+test('a second time nothing is added', () => {
+	const once = after(pod());
+	const filled = structuredClone(once) as { spec: { initContainers: Record<string, unknown>[] } };
+	// As the API server does between the calls.
+	for (const container of filled.spec.initContainers)
+		Object.assign(container, { terminationMessagePath: '/dev/termination-log', resources: {} });
+	assert.deepEqual(run(filled), { patch: [], warnings: [] });
+});
+
+test('who has dropped everything is left as it is', () => {
+	const securityContext = { runAsUser: 1, allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
+	const { spec } = after(pod({}, { securityContext }));
+	assert.deepEqual((spec['containers'] as { securityContext: unknown }[])[0]?.securityContext, securityContext);
+});
+
+test('a container whose user nobody names is warned of', () => {
+	const injected = run(pod({}, { securityContext: {} }));
+	assert.ok('warnings' in injected);
+	assert.match(injected.warnings.join(), /container agent names no runAsUser: if its image runs as 17400/);
+	assert.deepEqual(
+		(run(pod({ securityContext: { runAsUser: 5 } }, { securityContext: {} })) as { warnings: unknown }).warnings,
+		[],
+	);
+});
+
+for (const [title, document, says] of [
+	['the network of the node', pod({ hostNetwork: true }), /hostNetwork/],
+	['the processes of the node', pod({ hostPID: true }), /hostPID/],
+	['one view of all processes', pod({ shareProcessNamespace: true }), /shareProcessNamespace/],
+	["Sallyport's user", pod({}, { securityContext: { runAsUser: 17400 } }), /runAsUser 17400 is Sallyport's own/],
+	[
+		"Sallyport's user for all",
+		pod({ securityContext: { runAsUser: 17400 } }, { securityContext: {} }),
+		/runAsUser 17400/,
+	],
+	['privileges', pod({}, { securityContext: { privileged: true } }), /privileged/],
+	['escalation', pod({}, { securityContext: { allowPrivilegeEscalation: true } }), /allowPrivilegeEscalation/],
+	['rules of its own', pod({}, { securityContext: { capabilities: { add: ['NET_ADMIN'] } } }), /capability NET_ADMIN/],
+	[
+		'the same in other words',
+		pod({}, { securityContext: { capabilities: { add: ['cap_setuid'] } } }),
+		/capability cap_setuid/,
+	],
+	['every capability', pod({}, { securityContext: { capabilities: { add: ['ALL'] } } }), /capability ALL/],
+	[
+		'an init container that may',
+		pod({ initContainers: [{ name: 'x', securityContext: { privileged: true } }] }),
+		/container x: privileged/,
+	],
+	[
+		'the SVID',
+		pod({}, { volumeMounts: [{ name: 'sallyport-svid', mountPath: '/s' }] }),
+		/sallyport-svid is for Sallyport alone/,
+	],
+	['tokens to write', pod({}, { volumeMounts: [{ name: 'sallyport-agent', mountPath: '/s' }] }), /is to be read only/],
+	[
+		'another container of the name',
+		pod({ initContainers: [{ name: 'sallyport', image: 'evil:1' }] }),
+		/the name is Sallyport's/,
+	],
+	[
+		'the same one with more in it',
+		pod({ initContainers: [{ ...INJECTION.initContainers[1], env: [{ name: 'LD_PRELOAD', value: '/x.so' }] }] }),
+		/init container sallyport-egress/,
+	],
+	[
+		'another volume of the name',
+		pod({ volumes: [{ name: 'sallyport-svid', hostPath: { path: '/' } }] }),
+		/volume sallyport-svid/,
+	],
+] as const) {
+	test(`refused: a pod that wants ${title}`, () => {
+		const injected = run(document);
+		assert.ok('refused' in injected, JSON.stringify(injected));
+		assert.match(injected.refused, says);
+	});
+}
