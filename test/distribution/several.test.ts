@@ -31,7 +31,7 @@ test('nothing is decided before every bundle is there; a bad file holds up no se
 			/bundle two is not there yet: the server answers 404/.test(message),
 		),
 	);
-	two.serve(await bundleOf(workspace, 'deny contains "never" if input.never', 'no-allow'));
+	two.serve(await bundleOf(workspace, 'deny contains "never" if input.labels.never', 'no-allow'));
 	await stage.download(({ name, revision }) => name === 'two' && revision !== undefined, 'the second');
 	assert.equal(await stage.outcome(), 'no_rule', 'each must allow');
 

@@ -71,7 +71,7 @@ for (const [what, rego, cause] of [
 	['deny is an object', 'package sallyport.request\n\nallow := true\n\ndeny := {"a": 1}\n', 'policy_error'],
 	['deny is true', 'package sallyport.request\n\nallow := true\n\ndeny := true\n', 'policy_error'],
 	['deny has a member', 'package sallyport.request\n\nallow := true\n\ndeny contains "x"\n', 'denied_by_rule'],
-	['nothing is defined', 'package sallyport.request\n\nallow if input.never\n', 'no_rule'],
+	['nothing is defined', 'package sallyport.request\n\nallow if input.labels.never\n', 'no_rule'],
 ] as const) {
 	test(`a plain bundle is judged by the same table: ${what}`, async t => {
 		assert.equal(

@@ -9,7 +9,7 @@ const request = (t: TestContext, name: string, rego: string) =>
 
 test('any deny denies, every one must allow, and any ask asks', async t => {
 	const allow = await request(t, 'allow', 'allow if true');
-	const silent = await request(t, 'silent', 'allow if input.never');
+	const silent = await request(t, 'silent', 'allow if input.labels.never');
 	const deny = await request(t, 'deny', 'allow if true\ndeny contains "no"');
 	const ask = await request(t, 'ask', 'allow if true\nask contains "please"');
 	const broken = await request(t, 'broken', 'allow := "yes"');
