@@ -11,6 +11,8 @@ import type { Certificate, TrustBundles } from './trust.ts';
 const MAX_READ = 32;
 /** Intermediates that are remembered for resumed sessions. */
 const MAX_KNOWN = 64;
+/** Refused leaves that are remembered. */
+const MAX_REFUSED = 1024;
 const TIME_ERRORS: ReadonlySet<string> = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
 
 /**
@@ -23,6 +25,8 @@ export class Handshakes {
 	readonly #bundles: TrustBundles;
 	readonly #known = new Map<string, Certificate>();
 	readonly #judged = new Judged();
+	/** Why the last full handshake with a leaf was refused, by the leaf's SHA-256: a resumed session cannot show that again. */
+	readonly #refused = new Map<string, Refused>();
 
 	constructor(bundles: TrustBundles) {
 		this.#bundles = bundles;
@@ -32,27 +36,40 @@ export class Handshakes {
 	identify(socket: TLSSocket, when: When): Identity | Refused {
 		const chain = shownChain(socket);
 		const resumed = socket.isSessionReused();
+		const leaf = hash('sha256', chain[0] ?? '');
+		const before = resumed ? this.#refused.get(leaf) : undefined;
+		if (before !== undefined) return before;
 		const key = Judged.keyOf(chain, resumed);
-		const judgement = this.#judged.find(key, when.now) ?? this.#judge(chain, resumed, when);
+		const judgement = this.#judged.find(key, when.now) ?? this.#judge(chain, leaf, resumed, when);
+		const refusal = 'cause' in judgement ? judgement : opensslProblem(socket, when);
+		if (!resumed) this.#noteRefusal(leaf, refusal);
 		if ('cause' in judgement) return judgement;
-		const verdict = opensslProblem(socket, when);
-		if (verdict !== undefined) return verdict;
+		if (refusal !== undefined) return refusal;
 		for (const certificate of judgement.intermediates) this.#remember(certificate);
 		this.#judged.keep(key, judgement);
 		return judgement.identity;
 	}
 
-	#judge(chain: readonly Buffer[], resumed: boolean, when: When): Judgement | Refused {
+	#judge(chain: readonly Buffer[], fingerprint: string, resumed: boolean, when: When): Judgement | Refused {
 		const facts = judgeSvid(chain, this.#bundles, when, resumed ? [...this.#known.values()] : []);
 		if ('cause' in facts) return facts;
 		const { spiffeId, notBefore, notAfter, serial, intermediates } = facts;
-		const fingerprint = hash('sha256', chain[0] ?? '');
 		return {
 			identity: identity(spiffeId, 'mtls', { notAfter, serial, fingerprint }),
 			notBefore,
 			notAfter,
 			intermediates,
 		};
+	}
+
+	/** What time alone broke is judged again, whoever shows it. */
+	#noteRefusal(leaf: string, refusal: Refused | undefined): void {
+		this.#refused.delete(leaf);
+		if (refusal?.cause !== 'identity_invalid') return;
+		this.#refused.set(leaf, refusal);
+		if (this.#refused.size <= MAX_REFUSED) return;
+		const [oldest] = this.#refused.keys();
+		if (oldest !== undefined) this.#refused.delete(oldest);
 	}
 
 	/** The one used last comes last; the one that was not used for longest goes first. */
