@@ -73,7 +73,7 @@ test('the schema has every key of the contract, each with a description and no r
 		'time',
 	]);
 	assert.deepEqual(keys('agent'), ['authentication', 'id', 'path', 'prefixes', 'segments', 'trust_domain']);
-	assert.deepEqual(keys('target'), ['agent', 'host', 'name', 'port', 'protocol', 'sni', 'tls']);
+	assert.deepEqual(keys('target'), ['address', 'agent', 'host', 'name', 'port', 'protocol', 'sni', 'tls']);
 	assert.deepEqual(keys('call'), ['digest', 'effect', 'operation', 'protocol', 'resource']);
 	assert.deepEqual(keys('http'), ['body', 'body_state', 'headers', 'method', 'path', 'query', 'segments', 'status']);
 	assert.deepEqual(keys('mcp'), [

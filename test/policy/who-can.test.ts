@@ -46,7 +46,7 @@ test('who-can asks the policy for every agent that its data names, or that a fil
 	const { out } = await run(STARTER, '--target', 'crm', '--effect', 'write', '--agents', 'agents', '--all');
 	assert.match(
 		out,
-		/^allow {2}spiffe:\/\/example\.org\/agents\/clerk +\ndeny {3}.*stranger {2}no_rule\n1 of 2 agents\n$/,
+		/^allow {2}spiffe:\/\/example\.org\/agents\/clerk *\ndeny {3}.*stranger {2}no_rule\n1 of 2 agents\n$/,
 	);
 	const nobody = await run('fails', '--target', 'crm');
 	assert.equal(nobody.code, 2);
