@@ -86,13 +86,14 @@ function grantRows(grants: readonly Measured[]): string[][] {
 	return rowsOf(grants).map(row => [row.name, ...cost(row), count(row.p50), megabytes(row.resident)]);
 }
 
-const HANDSHAKE_HEAD = ['candidate', 'handshakes', 'per CPU-s', 'CPU us each', 'p50 us', 'p99 us'];
+const HANDSHAKE_HEAD = ['candidate', 'handshakes', 'resumed', 'per CPU-s', 'CPU us each', 'p50 us', 'p99 us'];
 
 function handshakeRows(handshakes: readonly Measured[]): string[][] {
 	return (['full', 'resumed'] as const).flatMap(which =>
 		rowsOf(ofKind(handshakes, `${which} handshakes`)).map(row => [
 			row.name,
 			which,
+			`${Math.round(row.resumed * 100)} %`,
 			...cost(row),
 			count(row.p50),
 			count(row.p99),

@@ -13,6 +13,8 @@ export interface Row {
 	/** Microseconds. */
 	readonly p50: number;
 	readonly p99: number;
+	/** Share of the connections that resumed a session. */
+	readonly resumed: number;
 	/** Bytes. */
 	readonly resident: number;
 	/** The worst round's. */
@@ -70,6 +72,7 @@ export function rowsOf(measured: readonly Measured[]): Row[] {
 				rate: of(point => point.rate),
 				p50: of(point => point.p50),
 				p99: of(point => point.p99),
+				resumed: of(point => point.resumed),
 				resident: of(point => point.resident),
 				disturbed: Math.max(...these.map(point => point.disturbed)),
 			});
