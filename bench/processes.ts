@@ -2,6 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:chi
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Running } from './candidate.ts';
 
 /** Processes on a core of their own, and what the kernel says that they cost. */
 
@@ -50,6 +51,16 @@ export async function stopProcess(
 	await ended;
 	clearTimeout(timer);
 }
+
+/** A reverse proxy that is up: it forwards whatever path it is asked for. */
+export const runningAt = (child: ChildProcess, port: number): Running => ({
+	pid: child.pid ?? 0,
+	entrance: { port, target: '/api/v1/things', host: 'crm.internal' },
+	async stop() {
+		await stopProcess(child);
+		return undefined;
+	},
+});
 
 /** Waits until `ready` answers true; fails when the process ends before, or after `patience` milliseconds. */
 export async function untilReady(

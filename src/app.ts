@@ -56,7 +56,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	let config = first;
 	const clock = { now: () => Date.now() };
 	const startedAt = clock.now();
-	const memory = await openResidentMemory();
+	const memory = openResidentMemory();
 	const log = createLog(config.log.level);
 	const metrics = createMetrics(VERSION, config.telemetry.metrics.agents);
 	const reloaded = (part: string, taken: boolean): void => metrics.reloadLastSuccess.set({ part }, taken ? 1 : 0);
@@ -91,8 +91,13 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	keeper.renewIdentity(identity.current()?.spiffeId.id);
 	// Known before there is an SVID, and the same after: which id was in force when is said by `control` records.
 	const instance = `${hostname()}/${config.identity.trust_domain}`;
-	const remote = { connect: connectTls, credentials: keeper };
-	const tracing = await openTracing(config.telemetry.traces, { ...remote, instance, metrics, log });
+	const tracing = await openTracing(config.telemetry.traces, {
+		connect: connectTls,
+		credentials: keeper,
+		instance,
+		metrics,
+		log,
+	});
 	const written = countRecords(metrics);
 	const audit = await openAudit(config.audit, {
 		labels: config.labels,
@@ -106,7 +111,7 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 			oldestUnsent: (sink, time) => metrics.oldestUnsent.set({ sink }, (time ?? 0) / 1000),
 			refused: (sink, count) => metrics.sinkRefused.inc({ sink }, count),
 		},
-		...remote,
+		credentials: keeper,
 		svid: () => identity.clientTlsOptions(),
 		log: (level, message, fields) => log[level](fields ?? {}, message),
 	});

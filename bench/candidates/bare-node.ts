@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
 import type { Candidate, Running, Setting } from '../candidate.ts';
-import { accepts, freePort, startPinned, stopProcess, untilReady } from '../processes.ts';
+import { accepts, freePort, runningAt, startPinned, untilReady } from '../processes.ts';
 import { candidateEnvironment, nodeProgram, ROOT } from '../program.ts';
 
 const SOURCE = join(import.meta.dirname, '..', 'peers', 'bare-node.ts');
@@ -26,14 +26,7 @@ export function bareNode(): Candidate {
 			const flags = [String(port), String(upstreamPort), certificates.ca, certificate, key];
 			const child = startPinned(core, [nodeProgram(), PROGRAM, ...flags], log, { env: candidateEnvironment() });
 			await untilReady(child, log, () => accepts(port));
-			return {
-				pid: child.pid ?? 0,
-				entrance: { port, target: '/api/v1/things', host: 'crm.internal' },
-				async stop() {
-					await stopProcess(child);
-					return undefined;
-				},
-			};
+			return runningAt(child, port);
 		},
 	};
 }

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findEnvoy } from '../cache.ts';
 import type { Candidate, Running, Setting } from '../candidate.ts';
-import { answers, freePort, startPinned, stopProcess, untilReady } from '../processes.ts';
+import { answers, freePort, runningAt, startPinned, untilReady } from '../processes.ts';
 
 /** Envoy as it is set up for this job without any policy: mutual TLS in, plain HTTP/1.1 out, one worker. */
 export function envoy(): Candidate {
@@ -27,14 +27,7 @@ export function envoy(): Candidate {
 			const flags = ['-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'warn'];
 			const child = startPinned(setting.core, [program, ...flags], log);
 			await untilReady(child, log, () => answers(`http://127.0.0.1:${admin}/ready`));
-			return {
-				pid: child.pid ?? 0,
-				entrance: { port, target: '/api/v1/things', host: 'crm.internal' },
-				async stop() {
-					await stopProcess(child);
-					return undefined;
-				},
-			};
+			return runningAt(child, port);
 		},
 	};
 }

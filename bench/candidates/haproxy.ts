@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Candidate, Running, Setting } from '../candidate.ts';
-import { accepts, freePort, serverEnvironment, startPinned, stopProcess, untilReady } from '../processes.ts';
+import { accepts, freePort, runningAt, serverEnvironment, startPinned, untilReady } from '../processes.ts';
 
 /** haproxy as a terminator of mutual TLS: one thread, client certificates verified, session tickets. */
 export function haproxy(): Candidate {
@@ -42,14 +42,7 @@ backend upstream
 			);
 			const child = startPinned(core, ['haproxy', '-db', '-f', file], log, { env: serverEnvironment() });
 			await untilReady(child, log, () => accepts(port));
-			return {
-				pid: child.pid ?? 0,
-				entrance: { port, target: '/api/v1/things', host: 'crm.internal' },
-				async stop() {
-					await stopProcess(child);
-					return undefined;
-				},
-			};
+			return runningAt(child, port);
 		},
 	};
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Candidate, Running, Setting } from '../candidate.ts';
-import { accepts, freePort, serverEnvironment, startPinned, stopProcess, untilReady } from '../processes.ts';
+import { accepts, freePort, runningAt, serverEnvironment, startPinned, untilReady } from '../processes.ts';
 
 /** nginx as a terminator of mutual TLS: one process, client certificates verified, session tickets. */
 export function nginx(): Candidate {
@@ -49,14 +49,7 @@ ${places.map(place => `	${place}_temp_path ${join(folder, place)};`).join('\n')}
 				env: serverEnvironment(),
 			});
 			await untilReady(child, log, () => accepts(port));
-			return {
-				pid: child.pid ?? 0,
-				entrance: { port, target: '/api/v1/things', host: 'crm.internal' },
-				async stop() {
-					await stopProcess(child);
-					return undefined;
-				},
-			};
+			return runningAt(child, port);
 		},
 	};
 }

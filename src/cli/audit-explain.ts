@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { queryDirectory } from '../audit/query.ts';
-import { objectOf, type ReadRecord, textOf } from '../audit/read-record.ts';
-import { POLICY_PATHS, type PolicyPath } from '../model/call.ts';
+import { bundlesOf, objectOf, policyPathOf, type ReadRecord, textOf } from '../audit/read-record.ts';
+import type { PolicyPath } from '../model/call.ts';
 import type { BundleRevision } from '../model/verdict.ts';
 import { type Explained, explain, type RuleRun } from '../policy/explain.ts';
 import { BundleKeep } from '../policy/keep.ts';
@@ -52,7 +52,7 @@ async function explainDecision(id: string, options: Options, output: AuditOutput
 	const path = pathOf(record);
 	const opa = await findOpa(options.opa, process.env);
 	const parts: Part[] = [];
-	for (const { name, revision } of bundlesOf(record)) {
+	for (const { name, revision } of namedBy(record)) {
 		const [bundle, ...others] = await new BundleKeep(options.keep).find(name, revision);
 		if (bundle === undefined)
 			throw failure(
@@ -90,15 +90,15 @@ function inputOf(record: ReadRecord): string {
 }
 
 function pathOf(record: ReadRecord): PolicyPath {
-	const path = POLICY_PATHS.find(known => record.path === `sallyport/${known}`);
+	const path = policyPathOf(record);
 	if (path === undefined) throw failure('the record names no phase that policy judges');
 	return path;
 }
 
-function bundlesOf(record: ReadRecord): readonly BundleRevision[] {
-	const named = Object.entries(objectOf(record.bundles) ?? {});
+function namedBy(record: ReadRecord): readonly BundleRevision[] {
+	const named = bundlesOf(record);
 	if (named.length === 0) throw failure('the record names no bundle: no policy spoke for the agent');
-	return named.map(([name, of]) => ({ name, revision: textOf(objectOf(of)?.revision) ?? '' }));
+	return named;
 }
 
 function verdictOf(parts: readonly Part[], path: PolicyPath) {

@@ -1,6 +1,6 @@
 import { queryDirectory } from '../audit/query.ts';
-import { objectOf, textOf } from '../audit/read-record.ts';
-import { POLICY_PATHS, type PolicyPath } from '../model/call.ts';
+import { bundlesOf, objectOf, policyPathOf, textOf } from '../audit/read-record.ts';
+import type { PolicyPath } from '../model/call.ts';
 import { BUILTINS } from '../policy/builtins/registry.ts';
 import { type Bundle, readBundle } from '../policy/bundle.ts';
 import { findKept } from '../policy/keep.ts';
@@ -28,16 +28,13 @@ export async function recordedDecision(id: string, directory: string, keep: stri
 	if (row === undefined || !('decision' in row)) throw mistake(`${directory} holds no decision ${id}`);
 	if (other !== undefined) throw mistake(`more than one decision begins with ${id}`);
 	const { decision } = row;
-	const phase = POLICY_PATHS.find(name => decision.path === `sallyport/${name}`);
+	const phase = policyPathOf(decision);
 	const input = objectOf(decision.input);
-	const named = Object.entries(objectOf(decision.bundles) ?? {});
+	const named = bundlesOf(decision);
 	if (phase === undefined || input === undefined || named.length === 0)
 		throw mistake(`no policy was asked for decision ${id}, or its record holds no input`);
 	const bundles: LoadedBundle[] = [];
-	for (const [name, value] of named) {
-		const revision = textOf(objectOf(value)?.revision) ?? '';
-		bundles.push(await keptBundle(name, revision, keep, memory));
-	}
+	for (const { name, revision } of named) bundles.push(await keptBundle(name, revision, keep, memory));
 	const missing = [decision.masked, decision.erased].flatMap(list => (Array.isArray(list) ? list.map(String) : []));
 	return { id: textOf(decision.decision_id) ?? id, phase, input: JSON.stringify(input), missing, bundles };
 }

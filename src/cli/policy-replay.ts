@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { objectOf, type ReadRecord, textOf } from '../audit/read-record.ts';
+import { bundlesOf, type ReadRecord } from '../audit/read-record.ts';
 import { size } from '../config/values.ts';
 import type { AgentPolicy } from '../model/ports.ts';
+import type { BundleRevision } from '../model/verdict.ts';
 import { BUILTINS } from '../policy/builtins/registry.ts';
 import { BundleKeep } from '../policy/keep.ts';
 import { readAny } from '../policy/locate.ts';
@@ -129,13 +130,13 @@ async function keptBundles(
 	{ directory, keep, as, since = 0, until = Number.POSITIVE_INFINITY }: Options,
 	load: (name: string, read: Parameters<typeof loadBundle>[1]) => Promise<LoadedBundle>,
 ): Promise<Map<string, LoadedBundle>> {
-	const named = new Map<string, readonly [string, string]>();
+	const named = new Map<string, BundleRevision>();
 	await eachDecision(directory, { since, until }, record => {
-		for (const [name, revision] of bundlesOf(record))
-			if (name !== as && named.size < MOST_OTHERS) named.set(`${name} ${revision}`, [name, revision]);
+		for (const bundle of bundlesOf(record))
+			if (bundle.name !== as && named.size < MOST_OTHERS) named.set(`${bundle.name} ${bundle.revision}`, bundle);
 	});
 	const loaded = new Map<string, LoadedBundle>();
-	for (const [key, [name, revision]] of named) {
+	for (const [key, { name, revision }] of named) {
 		const [bundle] = await new BundleKeep(keep).find(name, revision);
 		if (bundle !== undefined) loaded.set(key, await load(name, bundle));
 	}
@@ -145,9 +146,6 @@ async function keptBundles(
 /** Each has an engine of its own, and memory. */
 const MOST_OTHERS = 64;
 
-const bundlesOf = (record: ReadRecord): readonly (readonly [string, string])[] =>
-	Object.entries(objectOf(record.bundles) ?? {}).map(([name, of]) => [name, textOf(objectOf(of)?.revision) ?? '']);
-
 function policies(
 	candidate: LoadedBundle,
 	as: string | undefined,
@@ -155,11 +153,11 @@ function policies(
 ): (record: ReadRecord) => AgentPolicy | string {
 	const alone = agentPolicy([candidate]);
 	const made = new Map<string, AgentPolicy | string>();
-	const make = (named: readonly (readonly [string, string])[]): AgentPolicy | string => {
+	const make = (named: readonly BundleRevision[]): AgentPolicy | string => {
 		if (as === undefined) return 'several bundles judged it: --as says which one the candidate takes the place of';
-		if (!named.some(([name]) => name === as)) return `no bundle named ${as} judged it`;
+		if (!named.some(({ name }) => name === as)) return `no bundle named ${as} judged it`;
 		const beside: LoadedBundle[] = [];
-		for (const [name, revision] of named) {
+		for (const { name, revision } of named) {
 			if (name === as) continue;
 			const kept = others.get(`${name} ${revision}`);
 			if (kept === undefined) return `revision ${revision} of bundle ${name}, which judged beside it, is not kept`;
@@ -169,7 +167,7 @@ function policies(
 	};
 	return record => {
 		const named = bundlesOf(record);
-		if (named.length === 1 && (as === undefined || named[0]?.[0] === as)) return alone;
+		if (named.length === 1 && (as === undefined || named[0]?.name === as)) return alone;
 		const key = JSON.stringify(named);
 		let policy = made.get(key);
 		if (policy === undefined) {

@@ -49,7 +49,6 @@ export const telemetry = z.strictObject({
 });
 
 export type TelemetryConfig = z.output<typeof telemetry>;
-export type TracesConfig = NonNullable<TelemetryConfig['traces']>;
 
 /** With absolute paths. */
 export function telemetryAt(

@@ -25,18 +25,22 @@ const PASSES = [0, 2_000, 10_000, 60_000];
  * from the page cache. Pages of the program that were written, by relocations say, are left alone. Where the kernel or
  * the C library is another one, it does less, or nothing.
  */
-export async function openResidentMemory(): Promise<ResidentMemory> {
+export function openResidentMemory(): ResidentMemory {
 	const timers = new Set<NodeJS.Timeout>();
+	let opened: Promise<(() => void) | undefined> | undefined;
+	// Found when it is first needed, so that no start waits for it. What saves memory only must not end anything either.
+	const pass = async (): Promise<void> => {
+		opened ??= openPass().catch(() => undefined);
+		(await opened)?.();
+	};
 	const close = (): void => {
 		for (const timer of timers) clearTimeout(timer);
 		timers.clear();
 	};
-	// What saves memory only must not keep anything from starting.
-	const pass = process.platform === 'linux' ? await openPass().catch(() => undefined) : undefined;
 	const settle = (): void => {
 		close();
-		if (pass === undefined) return;
-		for (const after of PASSES) timers.add(setTimeout(pass, after).unref());
+		if (process.platform !== 'linux') return;
+		for (const after of PASSES) timers.add(setTimeout(() => void pass(), after).unref());
 	};
 	return { settle, close };
 }

@@ -1,7 +1,5 @@
-import { isIP } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import type { buildConnector, Dispatcher } from 'undici';
-import { connectTls } from './tls-client.ts';
+import type { Dispatcher } from 'undici';
+import { connectorOf } from './connector.ts';
 
 /** What could not be had, in words without anything secret. */
 export interface Broken {
@@ -70,7 +68,7 @@ export async function fetchOnce(url: URL, options: FetchOptions): Promise<Fetche
 		maxHeaderSize: 16 * 1024,
 		headersTimeout: patience,
 		bodyTimeout: patience,
-		connect: connectorOf(options),
+		connect: connectorOf({ tls: true, ca: options.roots, client: options.client, patience: PATIENCE }),
 	});
 	return new Promise<Fetched>(resolve => {
 		const answer = new Answer(resolve, maxBytes, json !== undefined);
@@ -103,39 +101,6 @@ export async function fetchOnce(url: URL, options: FetchOptions): Promise<Fetche
 		client.dispatch({ ...sent, path, headers, blocking: false }, answer);
 	});
 }
-
-/** On a connection that no certificate of the server's can end the process by. */
-const connectorOf =
-	({ roots, client }: DownloadOptions): buildConnector.connector =>
-	({ hostname, port, servername }, done) => {
-		const host = hostname.replace(/^\[|\]$/g, '');
-		let socket: TLSSocket;
-		try {
-			socket = connectTls({
-				host,
-				port: Number(port || 443),
-				// A name only (RFC 6066 §3); an address is checked against the certificate all the same.
-				servername: isIP(host) === 0 ? (servername ?? host) : '',
-				minVersion: 'TLSv1.2',
-				ALPNProtocols: ['http/1.1'],
-				...(roots === undefined ? {} : { ca: roots }),
-				...(client === undefined ? {} : client),
-			});
-		} catch (error) {
-			// PEM that is none.
-			done(error instanceof Error ? error : new Error('TLS'), null);
-			return;
-		}
-		const failed = (error: Error): void => done(error, null);
-		socket.once('error', failed);
-		// Whoever asked has gone by then.
-		socket.setTimeout(PATIENCE, () => socket.destroy());
-		socket.once('secureConnect', () => {
-			socket.setTimeout(0);
-			socket.removeListener('error', failed);
-			done(null, socket);
-		});
-	};
 
 class Answer implements Dispatcher.DispatchHandler {
 	readonly #resolve: (result: Fetched) => void;

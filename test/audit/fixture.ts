@@ -2,7 +2,6 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { connect } from 'node:tls';
 import { type Audit, type AuditDeps, openAudit } from '../../src/audit/audit.ts';
 import type { AuditConfig } from '../../src/config/schema.ts';
 import { identity } from '../../src/model/agent.ts';
@@ -46,7 +45,6 @@ export const depsOf = (more: Partial<AuditDeps> = {}, held: Held = { now: START 
 	signer: () => undefined,
 	clock: { now: () => held.now },
 	metrics: { written() {}, lost() {}, failure() {}, oldestUnsent() {}, refused() {} },
-	connect,
 	svid: () => undefined,
 	credentials: { field: () => () => undefined, texts: () => () => undefined },
 	log: () => {},

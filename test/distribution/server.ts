@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { compile } from '../../src/policy/compile.ts';
 import { theOpa, write } from '../policy/support.ts';
+import { holdBack } from '../support/long-poll.ts';
 import type { Workspace } from '../support/workspace.ts';
 
 /** One request as the server got it. */
@@ -87,15 +88,7 @@ export async function startBundleServer(
 		else if (etag !== tag) give(response);
 		else {
 			const seconds = longPolling ? Number(/wait=(\d+)/.exec(wanted ?? '')?.[1] ?? 0) : 0;
-			waiting.add(response);
-			const timer = setTimeout(() => {
-				waiting.delete(response);
-				response.writeHead(304).end();
-			}, seconds * 1000);
-			response.on('close', () => {
-				waiting.delete(response);
-				clearTimeout(timer);
-			});
+			holdBack(response, seconds, waiting);
 		}
 	});
 	await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { Client } from 'pg';
 import { pgClient } from '../support/pg.ts';
 import { usePostgres } from '../support/postgres.ts';
@@ -15,22 +15,28 @@ interface Told {
 	readonly at: number;
 }
 
-test('when the SVID expires an idle session ends, and one in a transaction ends behind it', async t => {
+/** A door before a real Postgres, and how an agent connects whose SVID lives so many milliseconds. */
+async function opened(t: TestContext, lifetime: number, limits: Readonly<Record<string, unknown>> = {}) {
 	const workspace = makeWorkspace(t);
 	const db = await usePostgres(t, { sql: [] });
 	const sallyport = await startSallyport(t, workspace, {
 		config: {
 			listeners: [{ name: 'orders', address: '127.0.0.1:0', upstream: 'orders' }],
 			upstreams: { orders: { address: `127.0.0.1:${db.port}`, protocol: 'postgres' } },
+			limits,
 		},
 	});
 	const port = Number(sallyport.address('orders').split(':').at(-1));
-	const lifetime = 5000;
 	const expires = Math.floor((Date.now() + lifetime) / 1000) * 1000;
 	const { certificate, key } = workspace.issue('short', 'spiffe://example.org/agents/short', { lifetime });
 	const ssl = { ca: readFileSync(workspace.ca), cert: readFileSync(certificate), key: readFileSync(key) };
+	return { sallyport, expires, options: { port, user: 'postgres', database: 'postgres', ssl } };
+}
+
+test('when the SVID expires an idle session ends, and one in a transaction ends behind it', async t => {
+	const { sallyport, expires, options } = await opened(t, 5000);
 	const open = async (): Promise<{ client: Client; errors: Told[] }> => {
-		const client = pgClient({ port, user: 'postgres', database: 'postgres', ssl });
+		const client = pgClient(options);
 		const errors: Told[] = [];
 		client.on('error', (error: Error & { code?: string }) => errors.push({ at: Date.now(), code: error.code }));
 		await client.connect();
@@ -66,19 +72,8 @@ test('when the SVID expires an idle session ends, and one in a transaction ends 
 });
 
 test('with `close` a statement that is under way ends with the SVID', async t => {
-	const workspace = makeWorkspace(t);
-	const db = await usePostgres(t, { sql: [] });
-	const sallyport = await startSallyport(t, workspace, {
-		config: {
-			listeners: [{ name: 'orders', address: '127.0.0.1:0', upstream: 'orders' }],
-			upstreams: { orders: { address: `127.0.0.1:${db.port}`, protocol: 'postgres' } },
-			limits: { on_expiry: 'close' },
-		},
-	});
-	const port = Number(sallyport.address('orders').split(':').at(-1));
-	const { certificate, key } = workspace.issue('short', 'spiffe://example.org/agents/short', { lifetime: 3000 });
-	const ssl = { ca: readFileSync(workspace.ca), cert: readFileSync(certificate), key: readFileSync(key) };
-	const client = pgClient({ port, user: 'postgres', database: 'postgres', ssl });
+	const { sallyport, options } = await opened(t, 3000, { on_expiry: 'close' });
+	const client = pgClient(options);
 	client.on('error', () => {});
 	await client.connect();
 	await assert.rejects(client.query('select pg_sleep(60)'), { code: '57P01' });

@@ -2,16 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { curl } from '../support/curl.ts';
-import { openStage } from './support-stage.ts';
+import { openStage, TOKEN_LISTENERS } from './support-stage.ts';
 
 test('a door asks for a token with 401, as the server that it is to its clients; a proxy with 407', async t => {
-	const token = { directory: 'tokens', agents: ['spiffe://example.org/agents/a'] };
-	const stage = await openStage(t, {
-		listeners: [
-			{ name: 'egress', address: '127.0.0.1:0', serves: 'http_proxy', authenticate: { token } },
-			{ name: 'door', address: '127.0.0.1:0', upstream: 'tool', authenticate: { token } },
-		],
-	});
+	const stage = await openStage(t, { listeners: TOKEN_LISTENERS });
 	const secret = readFileSync(stage.workspace.path('tokens', 'a', 'token'), 'utf8').trim();
 	const door = `http://${stage.sallyport.address('door')}`;
 	const proxy = ['--proxy', `http://${stage.sallyport.address('egress')}`];

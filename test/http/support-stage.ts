@@ -96,3 +96,12 @@ export async function openStage(t: Ground, options: StageOptions = {}): Promise<
 }
 
 const copy = (sections: Sections): Sections => JSON.parse(JSON.stringify(sections)) as Sections;
+
+/** A proxy and a door to `tool` where the agent `a` is known by its token. */
+export const TOKEN_LISTENERS = (() => {
+	const authenticate = { token: { directory: 'tokens', agents: ['spiffe://example.org/agents/a'] } };
+	return [
+		{ name: 'egress', address: '127.0.0.1:0', serves: 'http_proxy', authenticate },
+		{ name: 'door', address: '127.0.0.1:0', upstream: 'tool', authenticate },
+	];
+})();

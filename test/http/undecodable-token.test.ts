@@ -3,16 +3,10 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Show } from '../../src/cli/audit-show.ts';
 import { openWire } from '../support/wire.ts';
-import { openStage } from './support-stage.ts';
+import { openStage, TOKEN_LISTENERS } from './support-stage.ts';
 
 test("a call that cannot be read is its agent's where its token can be", async t => {
-	const token = { directory: 'tokens', agents: ['spiffe://example.org/agents/a'] };
-	const stage = await openStage(t, {
-		listeners: [
-			{ name: 'egress', address: '127.0.0.1:0', serves: 'http_proxy', authenticate: { token } },
-			{ name: 'door', address: '127.0.0.1:0', upstream: 'tool', authenticate: { token } },
-		],
-	});
+	const stage = await openStage(t, { listeners: TOKEN_LISTENERS });
 	const secret = readFileSync(stage.workspace.path('tokens', 'a', 'token'), 'utf8').trim();
 	const shown = `Proxy-Authorization: Bearer ${secret}\r\n`;
 	const request = (path: string, fields: string): string =>

@@ -1,30 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { frame, startupMessage } from '../../src/protocols/postgres/messages.ts';
-import { postgres } from '../../src/protocols/postgres/protocol.ts';
-import { greeting, ready } from '../support/conversations.ts';
-import { agent, Harness } from '../support/session-harness.ts';
+import { frame } from '../../src/protocols/postgres/messages.ts';
+import { ready } from '../support/conversations.ts';
+import type { Harness } from '../support/session-harness.ts';
+import { openedSession } from './opened.ts';
 
 /** Why it ended; undefined while it goes on. */
 const endOf = ({ closed }: Harness): string | undefined => closed?.cause;
-
-async function opened(): Promise<Harness> {
-	const harness = new Harness(postgres, { settings: { authenticate: 'as' } });
-	harness.feed({ kind: 'accepted', identity: agent });
-	await harness.bytes('agent', startupMessage(new Map([['user', 'app']])));
-	await harness.bytes('upstream', greeting);
-	return harness;
-}
 
 const query = frame(0x51, Buffer.from('select 1\0'));
 const inTransaction = frame(0x5a, Buffer.from('T'));
 
 test('a session ends at once when nothing is under way, and else behind the last answer outside a transaction', async () => {
-	const idle = await opened();
+	const idle = await openedSession();
 	idle.feed({ kind: 'expired' });
 	assert.equal(endOf(idle), 'session_expired');
 
-	const busy = await opened();
+	const busy = await openedSession();
 	await busy.bytes('agent', Buffer.concat([query, query]));
 	busy.feed({ kind: 'expired' });
 	assert.equal(endOf(busy), undefined);
@@ -38,7 +30,7 @@ test('a session ends at once when nothing is under way, and else behind the last
 });
 
 test('a message that is never sent whole keeps no session open', async () => {
-	const harness = await opened();
+	const harness = await openedSession();
 	await harness.bytes('agent', Buffer.concat([query, query.subarray(0, 1)]));
 	harness.feed({ kind: 'expired' });
 	await harness.bytes('upstream', ready);
@@ -46,7 +38,7 @@ test('a message that is never sent whole keeps no session open', async () => {
 });
 
 test('messages that the server does not answer keep it open for a while only', async () => {
-	const harness = await opened();
+	const harness = await openedSession();
 	const sync = frame(0x53);
 	await harness.bytes('agent', Buffer.concat([query, sync, sync, sync, frame(0x63)]));
 	await harness.bytes('upstream', ready);

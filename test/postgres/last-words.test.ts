@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { frame, sqlState, startupMessage, takeFrame } from '../../src/protocols/postgres/messages.ts';
-import { postgres } from '../../src/protocols/postgres/protocol.ts';
-import { greeting, ready } from '../support/conversations.ts';
-import { agent, Harness } from '../support/session-harness.ts';
-
-async function opened(): Promise<Harness> {
-	const harness = new Harness(postgres, { settings: { authenticate: 'as' } });
-	harness.feed({ kind: 'accepted', identity: agent });
-	await harness.bytes('agent', startupMessage(new Map([['user', 'app']])));
-	await harness.bytes('upstream', greeting);
-	return harness;
-}
+import { frame, sqlState, takeFrame } from '../../src/protocols/postgres/messages.ts';
+import { ready } from '../support/conversations.ts';
+import type { Harness } from '../support/session-harness.ts';
+import { openedSession } from './opened.ts';
 
 /** What the agent was sent for `act` alone. */
 function saidBy(harness: Harness, act: () => void): Buffer {
@@ -28,7 +20,7 @@ const words = (said: Buffer): string => {
 
 test('a session that ends between two messages says FATAL 57P01, however the bytes came', async () => {
 	const answer = Buffer.concat([row, ready]);
-	const rows = await opened();
+	const rows = await openedSession();
 	await rows.bytes('upstream', row);
 	assert.equal(
 		words(saidBy(rows, () => rows.feed({ kind: 'ended', cause: 'revoked' }))),
@@ -36,19 +28,19 @@ test('a session that ends between two messages says FATAL 57P01, however the byt
 		'between two rows',
 	);
 	for (const cuts of [[], [answer.length - 1], [answer.length - 3], Array.from(answer, (_, at) => at)]) {
-		const harness = await opened();
-		assert.equal(words(saidBy(await opened(), () => {})), '');
+		const harness = await openedSession();
+		assert.equal(words(saidBy(await openedSession(), () => {})), '');
 		await harness.bytes('upstream', answer, cuts);
 		assert.equal(words(saidBy(harness, () => harness.feed({ kind: 'ended', cause: 'revoked' }))), 'E 57P01');
 		assert.equal(harness.closed?.cause, 'revoked');
 	}
-	const fresh = await opened();
+	const fresh = await openedSession();
 	assert.equal(words(saidBy(fresh, () => fresh.feed({ kind: 'ended', cause: 'draining' }))), 'E 57P01');
 });
 
 test('in the middle of a message it says nothing', async () => {
 	for (const part of [row.subarray(0, 10), row.subarray(0, 5), Buffer.concat([ready, row.subarray(0, 3)])]) {
-		const harness = await opened();
+		const harness = await openedSession();
 		await harness.bytes('upstream', part);
 		assert.equal(saidBy(harness, () => harness.feed({ kind: 'ended', cause: 'revoked' })).length, 0);
 		assert.equal(harness.closed?.cause, 'revoked');
@@ -62,7 +54,7 @@ test('an upstream that closes after Terminate has completed, one that closes bef
 		[[terminate.subarray(0, 2), terminate.subarray(2)], 'completed'],
 		[[frame(0x51, Buffer.from('select 1\0'))], 'upstream_reset'],
 	] as const) {
-		const harness = await opened();
+		const harness = await openedSession();
 		for (const data of sent) await harness.bytes('agent', data);
 		harness.feed({ kind: 'closed', side: 'upstream' });
 		assert.equal(harness.closed?.cause, cause);

@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test';
 import { readSigningKey } from '../../src/identity/revocation/list-key.ts';
 import { signList } from '../../src/identity/revocation/signed-list.ts';
 import { readSubject } from '../../src/identity/revocation/subject.ts';
+import { holdBack } from '../support/long-poll.ts';
 import type { Workspace } from '../support/workspace.ts';
 
 /** Who signs lists. */
@@ -77,15 +78,7 @@ export async function serveList(t: TestContext, workspace: Workspace, first: str
 		else if (etag !== `"${version}"`) give(response);
 		else {
 			const seconds = Number(/wait=(\d+)/.exec(String(prefer))?.[1] ?? 0);
-			waiting.add(response);
-			const timer = setTimeout(() => {
-				waiting.delete(response);
-				response.writeHead(304).end();
-			}, seconds * 1000);
-			response.on('close', () => {
-				waiting.delete(response);
-				clearTimeout(timer);
-			});
+			holdBack(response, seconds, waiting);
 		}
 	});
 	await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));

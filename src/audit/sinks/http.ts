@@ -1,4 +1,5 @@
 import { Batches } from './remote/batches.ts';
+import { uploading } from './remote/made.ts';
 import { arrayOf, Packing } from './remote/packing.ts';
 import { judge, Uploads } from './remote/upload.ts';
 import { remoteKey, type SinkKind } from './sink.ts';
@@ -21,16 +22,6 @@ export const http: SinkKind = {
 			},
 			setAside: records => deps.setAside(key, records),
 		});
-		return {
-			key,
-			types: settings.types,
-			gather: settings.batch,
-			rate: settings.rate,
-			sink: {
-				deliver: delivery => batches.deliver(delivery),
-				close: async () => uploads.close(),
-				abandon: () => uploads.close(),
-			},
-		};
+		return uploading(key, settings, batches, uploads);
 	},
 };

@@ -1,4 +1,5 @@
 import { Batches, firstSeq } from './remote/batches.ts';
+import { uploading } from './remote/made.ts';
 import { logsOf, type Otlp, openOtlp } from './remote/otlp-logs.ts';
 import { Packing } from './remote/packing.ts';
 import { judge, Uploads } from './remote/upload.ts';
@@ -39,16 +40,6 @@ export const otlp: SinkKind = {
 			},
 			setAside: records => deps.setAside(key, records),
 		});
-		return {
-			key,
-			types: settings.types,
-			gather: settings.batch,
-			rate: settings.rate,
-			sink: {
-				deliver: delivery => batches.deliver(delivery),
-				close: async () => uploads.close(),
-				abandon: () => uploads.close(),
-			},
-		};
+		return uploading(key, settings, batches, uploads);
 	},
 };

@@ -1,4 +1,3 @@
-import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import type { FieldCredential, Secret } from '../../config/credential.ts';
 import type { AuditConfig } from '../../config/schema.ts';
 import type { Segment } from '../segment.ts';
@@ -38,8 +37,6 @@ export type SinkConfig = AuditConfig['sinks'][number];
 
 /** What sinks behind a URL are given. */
 export interface RemoteDeps {
-	/** `tls.connect` to servers that may be hostile. */
-	connect(options: ConnectionOptions): TLSSocket;
 	/** Sallyport's SVID as it is now, PEM; undefined while there is none. */
 	svid(): { readonly cert: string; readonly key: string } | undefined;
 	readonly credentials: {

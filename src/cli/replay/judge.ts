@@ -1,5 +1,5 @@
-import { objectOf, type ReadRecord, textOf } from '../../audit/read-record.ts';
-import { POLICY_PATHS, type PolicyPath } from '../../model/call.ts';
+import { objectOf, policyPathOf, type ReadRecord, textOf } from '../../audit/read-record.ts';
+import type { PolicyPath } from '../../model/call.ts';
 import type { AgentPolicy } from '../../model/ports.ts';
 import type { Verdict } from '../../model/verdict.ts';
 import { parsePath } from '../../policy/reads.ts';
@@ -42,7 +42,7 @@ export class Judge {
 	}
 
 	judge(record: ReadRecord): Judged {
-		const path = POLICY_PATHS.find(known => record.path === `sallyport/${known}`);
+		const path = policyPathOf(record);
 		const input = objectOf(record.input);
 		const before = said(record);
 		if (path === undefined || before === undefined) return { kind: 'not_judged' };

@@ -6,6 +6,7 @@ import { HttpServer } from '../http/server.ts';
 import type { VisitDeps } from '../http/visit.ts';
 import type { Entrance } from '../listener/listener.ts';
 import { refusedConnection } from '../listener/refusal.ts';
+import { Retirement } from '../listener/retirement.ts';
 import { type Peeked, peek } from './peek.ts';
 import { openTunnel } from './tunnel.ts';
 
@@ -35,7 +36,7 @@ export class CapturedEntrance implements Entrance {
 	readonly #server: HttpServer;
 	/** Every accepted socket that is open, and what takes back looking at it, until that is over. */
 	readonly #sockets = new Map<Socket, (() => void) | undefined>();
-	#empty: (() => void) | undefined;
+	readonly #retirement = new Retirement(() => this.#sockets.size);
 
 	constructor(deps: CapturedEntranceDeps) {
 		this.#deps = deps;
@@ -57,7 +58,7 @@ export class CapturedEntrance implements Entrance {
 		this.#sockets.set(socket, stop);
 		socket.once('close', () => {
 			this.#sockets.delete(socket);
-			this.#leaveIfEmpty();
+			this.#retirement.look();
 		});
 	}
 
@@ -83,9 +84,7 @@ export class CapturedEntrance implements Entrance {
 			this.#turnAway(socket, conn, 'cause' in who ? undefined : who);
 			return;
 		}
-		connections.known(socket);
-		socket.once('close', () => connections.gone(conn));
-		conn.life.onEnd(() => setImmediate(() => socket.destroy()));
+		connections.bind(conn, socket, socket);
 		const route = router.forCaptured(original, peeked.kind === 'tls' ? peeked.hello.serverName : undefined);
 		const refusal = draining() ? refused('draining') : peeked.kind === 'refused' ? peeked.refused : undefined;
 		openTunnel(this.#deps, socket, conn, route, refusal);
@@ -99,14 +98,6 @@ export class CapturedEntrance implements Entrance {
 	#turnAway(socket: Socket, refusal: Refused, claimed?: Identity): void {
 		this.#deps.refusedConnection(refusedConnection(this.#deps.listener, refusal, socket.remoteAddress, claimed));
 		socket.resetAndDestroy();
-	}
-
-	#leaveIfEmpty(): void {
-		const empty = this.#empty;
-		if (empty === undefined || this.#sockets.size > 0) return;
-		this.#empty = undefined;
-		this.#server.close();
-		empty();
 	}
 
 	/** There is no TLS of Sallyport's own here. */
@@ -127,9 +118,11 @@ export class CapturedEntrance implements Entrance {
 
 	/** Who has not said anything yet goes on: what it says is held against the configuration that it came under. */
 	retire(_next: Entrance | undefined, empty: () => void): void {
-		this.#empty = empty;
 		this.#server.drain();
-		this.#leaveIfEmpty();
+		this.#retirement.begin(() => {
+			this.#server.close();
+			empty();
+		});
 	}
 
 	close(): void {

@@ -224,10 +224,7 @@ export class Callers {
 		caller.conn = conn;
 		// Where each request shows who it is, the connection does not end with the first one's proof.
 		if (caller.settled) caller.notice = this.#deps.expiry.noticeOf(identity);
-		connections.known(caller.evidence.accepted);
-		socket.once('close', () => connections.gone(conn));
-		// What is in flight is told first; idle connections just end.
-		conn.life.onEnd(() => setImmediate(() => socket.destroy()));
+		connections.bind(conn, socket, caller.evidence.accepted);
 	}
 
 	/** A JWT-SVID is for nobody behind Sallyport, and neither is one of its tokens, whichever way the agent is known by. */

@@ -6,6 +6,7 @@ import type { Connections } from '../listener/connection.ts';
 import { AgentHandshakes, type Shaken } from '../listener/handshake.ts';
 import type { Entrance } from '../listener/listener.ts';
 import { refusedConnection } from '../listener/refusal.ts';
+import { Retirement } from '../listener/retirement.ts';
 import type { Evidence } from './callers.ts';
 import { HttpServer } from './server.ts';
 import type { VisitDeps } from './visit.ts';
@@ -22,7 +23,7 @@ export class HttpEntrance implements Entrance {
 	#draining = false;
 	#retired = false;
 	#next: Entrance | undefined;
-	#empty: (() => void) | undefined;
+	readonly #retirement = new Retirement(() => this.#sockets.size);
 
 	constructor(config: ListenerConfig, deps: VisitDeps) {
 		const { recognition } = deps;
@@ -86,15 +87,7 @@ export class HttpEntrance implements Entrance {
 
 	#letGo(socket: Socket): void {
 		this.#sockets.delete(socket);
-		this.#leaveIfEmpty();
-	}
-
-	#leaveIfEmpty(): void {
-		const empty = this.#empty;
-		if (empty === undefined || this.#sockets.size > 0) return;
-		this.#empty = undefined;
-		this.#server.close();
-		empty();
+		this.#retirement.look();
 	}
 
 	#refused(refusal: Refused, remote: string | undefined): void {
@@ -118,9 +111,11 @@ export class HttpEntrance implements Entrance {
 	retire(next: Entrance | undefined, empty: () => void): void {
 		this.#retired = true;
 		this.#next = next;
-		this.#empty = empty;
 		this.#server.drain();
-		this.#leaveIfEmpty();
+		this.#retirement.begin(() => {
+			this.#server.close();
+			empty();
+		});
 	}
 
 	close(): void {

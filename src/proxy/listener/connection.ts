@@ -86,6 +86,14 @@ export class Connections {
 		return conn;
 	}
 
+	/** The Conn's connection is this socket, which may be TLS over the accepted one: they end together. */
+	bind(conn: Conn, socket: Socket, accepted: Socket): void {
+		this.known(accepted);
+		socket.once('close', () => this.gone(conn));
+		// What is in flight is told first; idle connections just end.
+		conn.life.onEnd(() => setImmediate(() => socket.destroy()));
+	}
+
 	/** The same agent has shown another proof on its connection; returns the Conn for what it asks for by that. */
 	shows(conn: Conn, identity: Identity): Conn {
 		if (this.#conns.has(conn.id)) this.#shown.set(conn.id, identity);

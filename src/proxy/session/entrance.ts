@@ -14,6 +14,7 @@ import { AgentHandshakes } from '../listener/handshake.ts';
 import type { Entrance } from '../listener/listener.ts';
 import type { Recognition } from '../listener/recognition.ts';
 import { refusedConnection } from '../listener/refusal.ts';
+import { Retirement } from '../listener/retirement.ts';
 import type { SignIn } from '../upstream/credentials.ts';
 import type { Dialler } from '../upstream/dial.ts';
 import type { Upstream } from '../upstream/route.ts';
@@ -48,7 +49,7 @@ export class SessionEntrance implements Entrance {
 	readonly #handshakes = new Map<string, AgentHandshakes>();
 	/** What the socket itself says of who connects; undefined where a certificate comes first. */
 	readonly #bySocket: Recognition['socket'];
-	#empty: (() => void) | undefined;
+	readonly #retirement = new Retirement(() => this.#door.size);
 
 	constructor(config: ListenerConfig, recognition: Recognition, protocol: SessionProtocol, deps: SessionEntranceDeps) {
 		const { limits, upstream, connections } = deps;
@@ -146,7 +147,7 @@ export class SessionEntrance implements Entrance {
 					deps.refusedConnection(refusedConnection(config.name, refusal, socket.remoteAddress, conn?.identity)),
 				over: conn => {
 					if (conn !== undefined) connections.gone(conn);
-					this.#leaveIfEmpty();
+					this.#retirement.look();
 				},
 			},
 			{
@@ -178,15 +179,7 @@ export class SessionEntrance implements Entrance {
 
 	/** Those that have not asked for anything yet go on too: what they ask for is held against the configuration in force. */
 	retire(_next: Entrance | undefined, empty: () => void): void {
-		this.#empty = empty;
-		this.#leaveIfEmpty();
-	}
-
-	#leaveIfEmpty(): void {
-		const empty = this.#empty;
-		if (empty === undefined || this.#door.size > 0) return;
-		this.#empty = undefined;
-		empty();
+		this.#retirement.begin(empty);
 	}
 
 	close(): void {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import type { buildConnector, Client, Dispatcher } from 'undici';
+import type { Client, Dispatcher } from 'undici';
 import type { RemoteConfig } from '../../../config/sinks.ts';
+import { connectorOf } from '../../../transfer/connector.ts';
 import { codeOf } from '../../io.ts';
 import type { RemoteDeps } from '../sink.ts';
 import { type Sent, Untaken } from './sent.ts';
@@ -114,41 +114,10 @@ export class Uploads {
 			headersTimeout: timeout,
 			bodyTimeout: timeout,
 			keepAliveTimeout: IDLE,
-			connect: this.#connector(ca, svid),
+			connect: connectorOf({ tls: this.#url.protocol === 'https:', ca, client: svid, patience: timeout }),
 		});
 		this.#client = { client, certificate: svid?.cert ?? '' };
 		return client;
-	}
-
-	#connector(
-		ca: string | undefined,
-		svid: { readonly cert: string; readonly key: string } | undefined,
-	): buildConnector.connector {
-		return ({ hostname, port, servername }, done) => {
-			const host = hostname.replace(/^\[|\]$/g, '');
-			const tls = this.#url.protocol === 'https:';
-			const socket: Socket = tls
-				? this.#deps.connect({
-						host,
-						port: Number(port || 443),
-						// A name only (RFC 6066 §3); an address is checked against the certificate all the same.
-						servername: isIP(host) === 0 ? (servername ?? host) : '',
-						minVersion: 'TLSv1.2',
-						ALPNProtocols: ['http/1.1'],
-						...(ca === undefined ? {} : { ca }),
-						...(svid ?? {}),
-					})
-				: connectTcp({ host, port: Number(port || 80) });
-			const failed = (error: Error): void => done(error, null);
-			socket.once('error', failed);
-			// Whoever asked has gone by then.
-			socket.setTimeout(this.#config.timeout, () => socket.destroy());
-			socket.once(tls ? 'secureConnect' : 'connect', () => {
-				socket.setTimeout(0);
-				socket.removeListener('error', failed);
-				done(null, socket);
-			});
-		};
 	}
 }
 
