@@ -121,8 +121,10 @@ const policy = z.strictObject({
 		.int()
 		.nonnegative()
 		.max(2_000_000_000)
-		.default(5_000_000)
-		.describe('Steps (turns of loops, and calls) that one evaluation of a bundle may take; 0: without a limit.'),
+		.default(1_000_000)
+		.describe(
+			'Steps (turns of loops, and every 256 instructions) that one evaluation of a bundle may take; 0: without a limit.',
+		),
 	memory: size.default(64 * 1024 * 1024).describe('Greatest WebAssembly memory of one bundle.'),
 });
 

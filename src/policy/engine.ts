@@ -19,6 +19,11 @@ const opa = createRequire(import.meta.url)('@open-policy-agent/opa-wasm') as {
 const PAGE = 65_536;
 /** Enough for a module without data; the rest grows. */
 const FIRST_PAGES = 8;
+/** What one call of a built-in costs in steps, beside those of handing values over: some microseconds. */
+const BUILTIN_STEPS = 200;
+/** What each byte of an input adds to the fuel: reading it takes one step to eight. */
+const INPUT_STEPS = 10;
+const MOST_STEPS = 0x7fffffff;
 /** Inputs are refused beyond this part of what memory the data leaves: parsed, they take many times their size. */
 const INPUT_SHARE = 4;
 
@@ -100,6 +105,8 @@ export class Engine {
 			const instance = this.#instantiate();
 			this.#exports = instance.exports as unknown as Exports;
 			if (this.#fuel > 0 && this.#exports[FUEL] === undefined) throw new ModuleRefused('the module is not metered');
+			const counter = this.#exports[FUEL];
+			if (counter !== undefined) counter.value = MOST_STEPS;
 			const major: unknown = this.#exports.opa_wasm_abi_version?.value;
 			const minor: unknown = this.#exports.opa_wasm_abi_minor_version?.value;
 			if (major !== 1 || typeof minor !== 'number' || minor < 2)
@@ -142,7 +149,7 @@ export class Engine {
 		if (length < 0) return { error: 'the input is too large for the memory of the policy' };
 		this.#input = input;
 		const counter = this.#fuel > 0 ? this.#exports[FUEL] : undefined;
-		if (counter !== undefined) counter.value = this.#fuel;
+		if (counter !== undefined) counter.value = Math.min(this.#fuel + length * INPUT_STEPS, MOST_STEPS);
 		try {
 			const heap = (this.#heap + length + 15) & ~15;
 			const address = this.#exports.opa_eval(0, entrypoint, this.#data, this.#heap, length, heap, 0);
@@ -211,6 +218,7 @@ export class Engine {
 	#call(id: number, operands: readonly number[]): number {
 		const builtin = this.#table[id];
 		if (builtin === undefined) throw new Error(`built-in function ${id} is not there`);
+		this.#pay();
 		let result: Value | undefined;
 		try {
 			result = builtin(
@@ -231,6 +239,13 @@ export class Engine {
 			if (error instanceof BuiltinFailure) return 0;
 			throw error;
 		}
+	}
+
+	#pay(): void {
+		const counter = this.#fuel > 0 ? this.#exports[FUEL] : undefined;
+		if (counter === undefined) return;
+		counter.value -= BUILTIN_STEPS;
+		if (counter.value < 0) throw new Error('there is no fuel left');
 	}
 
 	/**

@@ -17,7 +17,7 @@ const MAX_AGENTS = 10_000;
 const MAX_STATEMENTS = 512;
 const MAX_STATEMENT_LENGTH = 2048;
 /** `policy.fuel`, where nothing is said. */
-export const DEFAULT_FUEL = 5_000_000;
+export const DEFAULT_FUEL = 1_000_000;
 const NO_SHADOWS: readonly AgentPolicy[] = Object.freeze([]);
 
 /** A bundle with its engine, ready to judge. */

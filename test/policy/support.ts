@@ -55,7 +55,7 @@ export async function requestPolicy(t: TestContext, rego: string): Promise<Agent
 export const policyConfig = (fields: Partial<PolicyConfig> & { readonly keep: string }): PolicyConfig => ({
 	mode: 'enforce',
 	memory: MEMORY,
-	fuel: 5_000_000,
+	fuel: 1_000_000,
 	...fields,
 });
 

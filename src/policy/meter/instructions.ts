@@ -1,129 +1,184 @@
 import { type Reader, Unmetered } from './reader.ts';
 
 /**
- * Passes over instructions (WebAssembly Core Specification 2.0 §5.4): those of the first version, sign extension, saturating
- * conversion and bulk memory, which is what OPA's compiler writes. Vectors, references, tail calls and exceptions are not
- * known: what can loop in a way that is not seen here must not be let through.
+ * Passes over instructions (WebAssembly Core Specification 2.0 §5.4): those of the first version, sign extension and saturating
+ * conversion, which is what OPA's compiler writes. Bulk memory, vectors, references, tail calls and exceptions are not known:
+ * what takes long in a way that is not seen here must not be let through.
  */
 
+const UNREACHABLE = 0x00;
 const BLOCK = 0x02;
-export const LOOP = 0x03;
+const LOOP = 0x03;
 const IF = 0x04;
+const ELSE = 0x05;
 const END = 0x0b;
 const BR = 0x0c;
 const BR_IF = 0x0d;
 const BR_TABLE = 0x0e;
+const RETURN = 0x0f;
 const CALL = 0x10;
 const CALL_INDIRECT = 0x11;
 const GLOBAL_GET = 0x23;
 const GLOBAL_SET = 0x24;
+const MEMORY_GROW = 0x40;
 const PREFIX = 0xfc;
+/** The last of the saturating conversions, behind the prefix. */
+const LAST_CONVERSION = 7;
+
+const NO_VALUE = 0x40;
+/** i32, i64, f32, f64: one byte each (§5.3.1). */
+export const VALUE_TYPES: ReadonlySet<number> = new Set([0x7f, 0x7e, 0x7d, 0x7c]);
 
 /** What stands after an opcode. */
-type Immediate = 'none' | 'index' | 'memory' | 'i32' | 'i64' | 'f32' | 'f64' | 'zero';
+type Immediate = 'none' | 'index' | 'memory' | 'zero' | 'i32' | 'i64' | 'f32' | 'f64';
 
-const IMMEDIATES: ReadonlyMap<number, Immediate> = new Map<number, Immediate>([
-	// unreachable, nop, else, return, drop, select
-	...[0x00, 0x01, 0x05, 0x0f, 0x1a, 0x1b].map(code => [code, 'none'] as const),
+const IMMEDIATES: readonly (Immediate | undefined)[] = immediates([
+	// nop, drop, select
+	['none', [0x01, 0x1a, 0x1b]],
 	// local.get, local.set, local.tee
-	...[0x20, 0x21, 0x22].map(code => [code, 'index'] as const),
+	['index', [0x20, 0x21, 0x22]],
 	// loads and stores
-	...range(0x28, 0x3e).map(code => [code, 'memory'] as const),
+	['memory', range(0x28, 0x3e)],
 	// memory.size, memory.grow
-	[0x3f, 'zero'],
-	[0x40, 'zero'],
-	[0x41, 'i32'],
-	[0x42, 'i64'],
-	[0x43, 'f32'],
-	[0x44, 'f64'],
+	['zero', [0x3f, MEMORY_GROW]],
+	['i32', [0x41]],
+	['i64', [0x42]],
+	['f32', [0x43]],
+	['f64', [0x44]],
 	// comparisons, arithmetic, conversions, sign extension
-	...range(0x45, 0xc4).map(code => [code, 'none'] as const),
+	['none', range(0x45, 0xc4)],
 ]);
-
-/** How many numbers stand after 0xfc and its own: saturating conversions, memory.init, data.drop, memory.copy, memory.fill. */
-const PREFIXED: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 2, 1];
 
 function range(from: number, to: number): readonly number[] {
 	return Array.from({ length: to - from + 1 }, (_, index) => from + index);
 }
 
-/** What is found on the way through one function. */
+function immediates(rows: readonly (readonly [Immediate, readonly number[]])[]): readonly (Immediate | undefined)[] {
+	const table: (Immediate | undefined)[] = new Array<undefined>(256).fill(undefined);
+	for (const [immediate, codes] of rows) for (const code of codes) table[code] = immediate;
+	return table;
+}
+
+/** What one instruction costs beside a usual one; division, and what waits for memory. */
+const COSTS: readonly number[] = range(0, 0xff).map(code =>
+	(code >= 0x6d && code <= 0x70) || (code >= 0x7f && code <= 0x82) ? 8 : code >= 0x28 && code <= 0x3e ? 2 : 1,
+);
+
+/** Whoever walks is told of instructions in their order. `at`: where the instruction begins; `after`: what follows it. */
 export interface Walk {
 	/** Of the module as it was: a global beyond is none of its own. */
 	readonly globals: number;
-	/** After a loop's head, where its body begins. */
-	loop(at: number): void;
-	/** It calls something. */
-	call(): void;
+	plain(at: number, cost: number): void;
+	/** The memory grows, which takes as long as the system likes. */
+	grow(at: number): void;
+	/** A block, a loop or a condition begins. */
+	enter(at: number, after: number, kind: 'block' | 'loop' | 'if'): void;
+	otherwise(): void;
+	/** Of what was entered last, and in the end of the function. */
+	end(): void;
+	/** It may go on behind (or, of a loop, at the head of) what was entered `depth` before the last. */
+	branch(at: number, depth: number): void;
+	/** It never goes on with the next instruction: behind `br`, `br_table`, `unreachable`. */
+	stop(): void;
+	return(at: number): void;
+	/** Of a function by its index; undefined: of one in a table. */
+	call(at: number, after: number, index: number | undefined): void;
 }
 
 /** Walks to the end of the function's body; throws Unmetered on what is not known. */
-export function walk(reader: Reader, { globals, loop, call }: Walk): void {
+export function walk(reader: Reader, told: Walk): void {
 	let depth = 1;
 	while (depth > 0) {
+		const at = reader.at;
 		const code = reader.byte();
 		switch (code) {
 			case BLOCK:
 			case LOOP:
 			case IF:
-				// A type, or the index of one: 33 bits, signed.
-				reader.skipLeb(5);
+				blockType(reader);
 				depth++;
-				if (code === LOOP) loop(reader.at);
+				told.enter(at, reader.at, code === LOOP ? 'loop' : code === IF ? 'if' : 'block');
+				break;
+			case ELSE:
+				told.otherwise();
 				break;
 			case END:
 				depth--;
+				told.end();
 				break;
 			case BR:
+				told.branch(at, reader.u32());
+				told.stop();
+				break;
 			case BR_IF:
-				reader.u32();
+				told.branch(at, reader.u32());
 				break;
 			case BR_TABLE:
-				for (let labels = reader.u32() + 1; labels > 0; labels--) reader.u32();
+				for (let labels = reader.u32() + 1; labels > 0; labels--) told.branch(at, reader.u32());
+				told.stop();
 				break;
-			case CALL:
-				reader.u32();
-				call();
+			case UNREACHABLE:
+				told.stop();
 				break;
+			case RETURN:
+				told.return(at);
+				break;
+			case CALL: {
+				const index = reader.u32();
+				told.call(at, reader.at, index);
+				break;
+			}
 			case CALL_INDIRECT:
 				reader.u32();
 				reader.u32();
-				call();
+				told.call(at, reader.at, undefined);
 				break;
 			case GLOBAL_GET:
 			case GLOBAL_SET:
-				if (reader.u32() >= globals) throw new Unmetered('the module names a global that it does not have');
+				if (reader.u32() >= told.globals) throw new Unmetered('the module names a global that it does not have');
+				told.plain(at, 1);
 				break;
-			case PREFIX:
-				prefixed(reader);
+			case MEMORY_GROW:
+				immediate(reader, code);
+				told.grow(at);
 				break;
+			case PREFIX: {
+				const conversion = reader.u32();
+				if (conversion > LAST_CONVERSION) throw unknown(`fc ${conversion.toString(16)}`);
+				told.plain(at, 1);
+				break;
+			}
 			default:
 				immediate(reader, code);
+				told.plain(at, COSTS[code] ?? 1);
 		}
 	}
 	if (!reader.done) throw new Unmetered('the module has a function that ends too soon');
 }
 
-function prefixed(reader: Reader): void {
-	const code = reader.u32();
-	const numbers = PREFIXED[code];
-	if (numbers === undefined) throw unknown(`fc ${code.toString(16)}`);
-	for (let index = 0; index < numbers; index++) reader.u32();
+/** Nothing, one value, or the index of a type: 33 bits, signed (§5.4.1). A reference's type may be longer, and is not known. */
+function blockType(reader: Reader): void {
+	const first = reader.byte();
+	if (first < 0x40 || first === NO_VALUE || VALUE_TYPES.has(first)) return;
+	let last = first;
+	for (let read = 1; last >= 0x80 && read < 5; read++) last = reader.byte();
+	if (first < 0x80 || last >= 0x40) throw new Unmetered('the module has a block of a type that is not known');
 }
 
 function immediate(reader: Reader, code: number): void {
-	switch (IMMEDIATES.get(code)) {
+	switch (IMMEDIATES[code]) {
 		case 'none':
 			break;
 		case 'index':
 			reader.u32();
 			break;
 		case 'memory':
-			reader.u32();
+			// From 64 on the index of a memory follows, which would be read as an instruction.
+			if (reader.u32() >= 64) throw new Unmetered('the module has more than one memory');
 			reader.u32();
 			break;
 		case 'zero':
-			reader.byte();
+			if (reader.byte() !== 0) throw new Unmetered('the module has more than one memory');
 			break;
 		case 'i32':
 			reader.skipLeb(5);

@@ -1,37 +1,26 @@
-import { walk } from './instructions.ts';
+import { type Cost, type Func, functionOf } from './flow.ts';
 import { leb, Reader, Unmetered } from './reader.ts';
+import { CODE, EXPORT, GLOBAL, HEAD, KIND_GLOBAL, type Layout, layoutOf, ORDER } from './sections.ts';
 
 /**
- * Meters a WebAssembly module: a counter, a global that is exported, is lowered at the beginning of every loop's body and of
- * every function that calls others, and below zero the module traps. So whatever takes long counts, and a policy that runs
- * away ends. What neither loops nor calls ends by itself.
+ * Meters a WebAssembly module: a counter, a global that is exported, is lowered at each turn of a loop and after so many
+ * instructions, and below zero the module traps. So whatever takes long counts, and a policy that runs away ends.
  */
 
 /** The export by which the counter is set and read. */
 export const FUEL = 'sallyport_fuel';
-
-const HEAD = Buffer.from([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
-/** Sections in the order in which they stand; 12 stands before 10 (§5.5). */
-const ORDER: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11];
-const IMPORT = 2;
-const GLOBAL = 6;
-const EXPORT = 7;
-const CODE = 10;
-const KIND_GLOBAL = 3;
-
-interface Section {
-	readonly id: number;
-	readonly body: Buffer;
-}
+/** Steps for what runs while an instance is made, before anybody can set the counter. */
+const AT_START = 10_000_000;
+const LONGEST_CHAIN = 100;
 
 /** Throws Unmetered when the module cannot be read, or holds an instruction that is not known. */
 export function meter(wasm: Buffer): Buffer {
-	const sections = sectionsOf(wasm);
-	const globals = importedGlobals(sections) + countOf(sections, GLOBAL);
+	const layout = layoutOf(wasm);
+	const { sections, globals } = layout;
 	const metered = new Map<number, (body: Buffer) => Buffer>([
 		[GLOBAL, withGlobal],
 		[EXPORT, body => withExport(body, globals)],
-		[CODE, body => withCounting(body, globals)],
+		[CODE, body => withCounting(body, layout)],
 	]);
 	const parts: Buffer[] = [HEAD];
 	const left = new Set([GLOBAL, EXPORT]);
@@ -57,62 +46,11 @@ export function meter(wasm: Buffer): Buffer {
 	return Buffer.concat(parts);
 }
 
-function sectionsOf(wasm: Buffer): readonly Section[] {
-	if (!wasm.subarray(0, HEAD.length).equals(HEAD)) throw new Unmetered('not a WebAssembly module of version 1');
-	const reader = new Reader(wasm, HEAD.length);
-	const sections: Section[] = [];
-	let place = -1;
-	while (!reader.done) {
-		const id = reader.byte();
-		const part = reader.part(reader.u32());
-		if (id !== 0) {
-			const next = ORDER.indexOf(id);
-			if (next <= place) throw new Unmetered('the module has a section that is not known, or out of order');
-			place = next;
-		}
-		sections.push({ id, body: wasm.subarray(part.at, part.end) });
-	}
-	return sections;
-}
-
-function countOf(sections: readonly Section[], id: number): number {
-	const section = sections.find(one => one.id === id);
-	return section === undefined ? 0 : new Reader(section.body).u32();
-}
-
-function importedGlobals(sections: readonly Section[]): number {
-	const section = sections.find(({ id }) => id === IMPORT);
-	if (section === undefined) return 0;
-	const reader = new Reader(section.body);
-	let globals = 0;
-	for (let left = reader.u32(); left > 0; left--) {
-		reader.name();
-		reader.name();
-		const kind = reader.byte();
-		if (kind === 0) reader.u32();
-		else if (kind === 1) {
-			reader.byte();
-			limits(reader);
-		} else if (kind === 2) limits(reader);
-		else if (kind === KIND_GLOBAL) {
-			reader.skip(2);
-			globals++;
-		} else throw new Unmetered('the module imports something that is not known');
-	}
-	return globals;
-}
-
-function limits(reader: Reader): void {
-	const bounded = reader.byte();
-	reader.u32();
-	if (bounded & 1) reader.u32();
-}
-
-/** A mutable i32 that begins with the most that it can hold. */
+/** A mutable i32. Before anybody sets it, what runs when an instance is made has this much. */
 function withGlobal(body: Buffer): Buffer {
 	const reader = new Reader(body);
 	const count = reader.u32();
-	const counter = Buffer.from([0x7f, 0x01, 0x41, 0xff, 0xff, 0xff, 0xff, 0x07, 0x0b]);
+	const counter = Buffer.concat([Buffer.from([I32, 0x01]), constant(AT_START), Buffer.from([END])]);
 	return Buffer.concat([leb(count + 1), body.subarray(reader.at), counter]);
 }
 
@@ -137,46 +75,97 @@ function withExport(body: Buffer, global: number): Buffer {
 	]);
 }
 
-function withCounting(body: Buffer, global: number): Buffer {
-	const step = stepOf(global);
+function withCounting(body: Buffer, { functions: types, imported, globals }: Layout): Buffer {
 	const reader = new Reader(body);
-	const count = reader.u32();
-	const parts: Buffer[] = [leb(count)];
-	for (let left = count; left > 0; left--) {
-		const code = reader.part(reader.u32());
-		const whole = { from: code.at, to: code.end };
-		for (let groups = code.u32(); groups > 0; groups--) {
-			code.u32();
-			code.byte();
-		}
-		const begin = code.at;
-		const places: number[] = [];
-		let calls = false;
-		walk(code, {
-			globals: global,
-			loop: at => places.push(at),
-			call: () => {
-				calls = true;
-			},
-		});
-		if (calls) places.unshift(begin);
-		parts.push(leb(whole.to - whole.from + places.length * step.length));
-		let from = whole.from;
-		for (const at of places) {
-			parts.push(body.subarray(from, at), step);
-			from = at;
-		}
-		parts.push(body.subarray(from, whole.to));
-	}
+	if (reader.u32() !== types.length) throw new Unmetered('the module has not as many functions as it says');
+	const codes = types.map(type => ({ type, code: reader.part(reader.u32()) }));
 	if (!reader.done) throw new Unmetered('the module has code that no function is');
+	const functions: (Func | undefined)[] = [];
+	/** Functions are read before those that call them; what calls itself, or in long chains, is not known then. */
+	const read = (own: number, way: ReadonlySet<number>): Func => {
+		const { type, code } = codes[own] ?? {};
+		if (type === undefined || code === undefined)
+			throw new Unmetered('the module calls a function that it does not have');
+		const here = new Set([...way, own]);
+		const func = functionOf(code, type, globals, index => {
+			if (index < imported) return HOST;
+			const callee = index - imported;
+			if (functions[callee] !== undefined) return functions[callee].cost;
+			return here.has(callee) || here.size > LONGEST_CHAIN ? undefined : read(callee, here).cost;
+		});
+		functions[own] = func;
+		return func;
+	};
+	const parts: Buffer[] = [leb(types.length)];
+	for (const own of codes.keys()) {
+		const code = Buffer.concat(counting(body, functions[own] ?? read(own, new Set()), globals));
+		parts.push(leb(code.length), code);
+	}
 	return Buffer.concat(parts);
 }
 
-/** `counter = counter - 1; if (counter < 0) unreachable`. */
-function stepOf(global: number): Buffer {
-	const index = leb(global);
-	return Buffer.concat([
-		...[[0x23], index, [0x41, 0x01, 0x6b, 0x24], index, [0x23], index].map(part => Buffer.from(part)),
-		Buffer.from([0x41, 0x00, 0x48, 0x04, 0x40, 0x00, 0x0b]),
-	]);
+/** What the host does for the module lowers the counter itself. */
+const HOST: Cost = { unpaid: 1, changes: true };
+const I32 = 0x7f;
+const END = 0x0b;
+const constant = (value: number): Buffer => Buffer.concat([Buffer.from([0x41]), signedLeb(value)]);
+const bytes = (...parts: readonly (Buffer | number)[]): Buffer =>
+	Buffer.concat(parts.map(part => (typeof part === 'number' ? Buffer.from([part]) : part)));
+const MINUS_ONE = bytes(0x41, 0x01, 0x6b);
+/** `if (it < 0) unreachable` */
+const TRAP_BELOW_ZERO = bytes(0x41, 0x00, 0x48, 0x04, 0x40, 0x00, END);
+
+/** The parts of a function's code, with its counting. */
+function counting(
+	body: Buffer,
+	{ groupsAt, groups, locals, begin, end, steps, loops, returns }: Func,
+	global: number,
+): readonly Buffer[] {
+	const counter = leb(global);
+	if (!loops) {
+		const step = bytes(0x23, counter, MINUS_ONE, 0x24, counter, 0x23, counter, TRAP_BELOW_ZERO);
+		return [
+			leb(groups),
+			...woven(
+				body,
+				groupsAt,
+				end,
+				steps.map(at => ({ at, insert: step })),
+			),
+		];
+	}
+	// A local of its own holds what the counter is, so that no turn of a loop waits for memory.
+	const local = leb(locals);
+	const load = bytes(0x23, counter, 0x21, local);
+	const step = bytes(0x20, local, MINUS_ONE, 0x22, local, 0x24, counter, 0x20, local, TRAP_BELOW_ZERO);
+	const places = [
+		{ at: begin, insert: load },
+		...returns.map(at => ({ at, insert: load })),
+		...steps.map(at => ({ at, insert: step })),
+	].toSorted((a, b) => a.at - b.at);
+	return [leb(groups + 1), body.subarray(groupsAt, begin), bytes(0x01, I32), ...woven(body, begin, end, places)];
+}
+
+interface Insertion {
+	readonly at: number;
+	readonly insert: Buffer;
+}
+
+function woven(body: Buffer, begin: number, end: number, places: readonly Insertion[]): readonly Buffer[] {
+	const parts: Buffer[] = [];
+	let from = begin;
+	for (const { at, insert } of places) {
+		parts.push(body.subarray(from, at), insert);
+		from = at;
+	}
+	return [...parts, body.subarray(from, end)];
+}
+
+/** LEB128, signed, of what is not below zero. */
+function signedLeb(value: number): Buffer {
+	const bytes = [...leb(value)];
+	const last = bytes.at(-1) ?? 0;
+	// Its seventh bit would be read as the sign.
+	if (last >= 0x40) bytes.splice(-1, 1, last | 0x80, 0x00);
+	return Buffer.from(bytes);
 }

@@ -1,0 +1,130 @@
+import { VALUE_TYPES } from './instructions.ts';
+import { Reader, Unmetered } from './reader.ts';
+
+/** What is read of a module beside its code (WebAssembly Core Specification 2.0 §5.5). */
+
+export const HEAD = Buffer.from([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
+/** Sections in the order in which they stand; 12 stands before 10. */
+export const ORDER: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11];
+const TYPE = 1;
+const IMPORT = 2;
+const FUNCTION = 3;
+const MEMORY = 5;
+export const GLOBAL = 6;
+export const EXPORT = 7;
+export const CODE = 10;
+const MEMORY_KIND = 2;
+export const KIND_GLOBAL = 3;
+const FUNCTION_TYPE = 0x60;
+
+export interface Section {
+	readonly id: number;
+	readonly body: Buffer;
+}
+
+export interface FunctionType {
+	readonly parameters: number;
+	/** Types of what it returns. */
+	readonly results: readonly number[];
+}
+
+export interface Layout {
+	readonly sections: readonly Section[];
+	/** Functions that are imported: their indices come first. */
+	readonly imported: number;
+	/** Types of the module's own functions. */
+	readonly functions: readonly FunctionType[];
+	readonly globals: number;
+}
+
+/** Throws Unmetered when the module cannot be read. */
+export function layoutOf(wasm: Buffer): Layout {
+	const sections = sectionsOf(wasm);
+	const of = (id: number): Reader | undefined => {
+		const section = sections.find(one => one.id === id);
+		return section === undefined ? undefined : new Reader(section.body);
+	};
+	const types = typesOf(of(TYPE));
+	const imports = importsOf(of(IMPORT));
+	const functions: FunctionType[] = [];
+	const named = of(FUNCTION);
+	for (let left = named?.u32() ?? 0; left > 0; left--) {
+		const type = types[named?.u32() ?? -1];
+		if (type === undefined) throw new Unmetered('the module has a function of a type that it does not have');
+		functions.push(type);
+	}
+	const memory = of(MEMORY);
+	// Several could be told apart by numbers that stand where none is looked for.
+	if ((memory?.u32() ?? 0) > 1) throw new Unmetered('the module has more than one memory');
+	if (memory?.done === false) limits(memory);
+	return { sections, imported: imports.functions, functions, globals: imports.globals + (of(GLOBAL)?.u32() ?? 0) };
+}
+
+function sectionsOf(wasm: Buffer): readonly Section[] {
+	if (!wasm.subarray(0, HEAD.length).equals(HEAD)) throw new Unmetered('not a WebAssembly module of version 1');
+	const reader = new Reader(wasm, HEAD.length);
+	const sections: Section[] = [];
+	let place = -1;
+	while (!reader.done) {
+		const id = reader.byte();
+		const part = reader.part(reader.u32());
+		if (id !== 0) {
+			const next = ORDER.indexOf(id);
+			if (next <= place) throw new Unmetered('the module has a section that is not known, or out of order');
+			place = next;
+		}
+		sections.push({ id, body: wasm.subarray(part.at, part.end) });
+	}
+	return sections;
+}
+
+function typesOf(reader: Reader | undefined): readonly FunctionType[] {
+	const types: FunctionType[] = [];
+	for (let left = reader?.u32() ?? 0; reader !== undefined && left > 0; left--) {
+		if (reader.byte() !== FUNCTION_TYPE) throw new Unmetered('the module has a type that is not known');
+		const parameters = valuesOf(reader).length;
+		types.push({ parameters, results: valuesOf(reader) });
+	}
+	return types;
+}
+
+function valuesOf(reader: Reader): readonly number[] {
+	const values: number[] = [];
+	for (let left = reader.u32(); left > 0; left--) values.push(valueType(reader));
+	return values;
+}
+
+/** One byte; throws Unmetered on types that may be longer. */
+export function valueType(reader: Reader): number {
+	const type = reader.byte();
+	if (!VALUE_TYPES.has(type)) throw new Unmetered('the module has values of a type that is not known');
+	return type;
+}
+
+function importsOf(reader: Reader | undefined): { readonly functions: number; readonly globals: number } {
+	let functions = 0;
+	let globals = 0;
+	for (let left = reader?.u32() ?? 0; reader !== undefined && left > 0; left--) {
+		reader.name();
+		reader.name();
+		const kind = reader.byte();
+		if (kind === 0) {
+			reader.u32();
+			functions++;
+		} else if (kind === MEMORY_KIND) limits(reader);
+		else if (kind === KIND_GLOBAL) {
+			valueType(reader);
+			reader.skip(1);
+			globals++;
+		} else throw new Unmetered('the module imports something that is not known');
+	}
+	return { functions, globals };
+}
+
+function limits(reader: Reader): void {
+	const bounded = reader.byte();
+	// Beyond: shared, of 64 bits, of other pages.
+	if (bounded > 1) throw new Unmetered('the module has a memory of a kind that is not known');
+	reader.u32();
+	if (bounded === 1) reader.u32();
+}
