@@ -7,10 +7,14 @@ const LF = 10;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
+/** With what logs begin as a collector writes them (OTLP 1.9, "JSON Protobuf Encoding"). */
+const LOGS = '{"resourceLogs"';
+
 /**
  * The JSON objects of a file that somebody keeps of what sinks delivered, each with the bytes that it has there: lines,
- * arrays, one after the other or gzipped. What is no object is passed over, and so is one that a line feed breaks off,
- * since no record holds one. An element is valid only during the call; `number` counts them from 1.
+ * arrays, one after the other or gzipped; of logs in OTLP's JSON, the bodies. What is no object is passed over, and so is
+ * one that a line feed breaks off, since no record holds one. An element is valid only during the call; `number` counts
+ * them from 1, all logs of one object as one.
  */
 export async function readElements(path: string, onElement: (element: Buffer, number: number) => void): Promise<void> {
 	const file = createReadStream(path, { highWaterMark: 256 * 1024 });
@@ -19,9 +23,26 @@ export async function readElements(path: string, onElement: (element: Buffer, nu
 	let count = 0;
 	const scanner = new Scanner(element => {
 		count++;
-		onElement(element, count);
+		if (element.toString('latin1', 0, LOGS.length) !== LOGS) onElement(element, count);
+		else for (const body of bodiesOf(element)) onElement(Buffer.from(body), count);
 	});
 	for await (const chunk of source) if (Buffer.isBuffer(chunk)) scanner.feed(chunk);
+}
+
+/** Texts of the bodies of log records, wherever they are in the tree: resources, scopes, records. */
+function bodiesOf(logs: Buffer): readonly string[] {
+	const bodies: string[] = [];
+	try {
+		JSON.parse(logs.toString('utf8'), (key, value: unknown) => {
+			if (key === 'body' && typeof value === 'object' && value !== null && 'stringValue' in value) {
+				if (typeof value.stringValue === 'string') bodies.push(value.stringValue);
+			}
+			return value;
+		});
+	} catch {
+		// Not written to its end: as good as not there.
+	}
+	return bodies;
 }
 
 async function isGzip(path: string): Promise<boolean> {

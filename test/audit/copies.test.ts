@@ -44,6 +44,41 @@ const sha256 = (line: string): string => hash('sha256', line, 'hex');
 
 const array = (lines: readonly string[]): string => `[${lines.join(',')}]`;
 
+/** What a collector writes into a file of the records of one request. */
+const logs = (lines: readonly string[]): string =>
+	`${JSON.stringify({
+		resourceLogs: [
+			{
+				resource: { attributes: [{ key: 'service.name', value: { stringValue: 'sallyport' } }] },
+				scopeLogs: [
+					{
+						scope: { name: 'sallyport.audit' },
+						logRecords: lines.map(line => ({
+							timeUnixNano: '1',
+							body: { stringValue: line },
+							attributes: [{ key: 'sallyport.type', value: { stringValue: 'decision' } }],
+						})),
+					},
+				],
+			},
+		],
+	})}\n`;
+
+test('copies as a collector writes them: the bodies of its logs, and one that was changed is named', async t => {
+	const { directory, lines, elsewhere } = await chain(t);
+	const file = join(elsewhere, 'logs.json');
+	await writeFile(file, `${logs(lines.slice(0, 6))}${logs(lines.slice(4))}${logs(lines).slice(0, 500)}`);
+	const { whole, copies } = await verify(directory, elsewhere);
+	assert.equal(whole, true);
+	assert.deepEqual([copies?.records, copies?.last, copies?.lacking], [lines.length, lines.length, {}]);
+	const at = lines.findIndex(line => line.includes('"verdict":"deny"'));
+	const changed = lines.with(at, lines[at]?.replace('"verdict":"deny"', '"verdict":"allow"') ?? '');
+	await writeFile(file, `${logs(lines.slice(0, 1))}${logs(changed)}`);
+	const { status, fault } = await verify(directory, elsewhere);
+	assert.equal(status, 1);
+	assert.deepEqual([fault?.segment, fault?.line, fault?.seq], [file, 2, at + 1]);
+});
+
 test('copies as they were delivered: lines and arrays, gzipped, out of order, more than once, of several instances', async t => {
 	const { directory, lines, elsewhere } = await chain(t);
 	const other = await chain(t);

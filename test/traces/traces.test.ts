@@ -102,6 +102,35 @@ test("the agent's trace goes on: its span is the parent of the call's, and that 
 		assert.equal(attribute(span, key), value, key);
 });
 
+test("a tunnel's span goes on with the trace that CONNECT names", async t => {
+	const workspace = makeWorkspace(t);
+	const upstream = await startUpstream(t);
+	const collector = await startSpans(t);
+	const sallyport = await startSallyport(t, workspace, {
+		policy: policyOf('allow := true'),
+		config: {
+			upstreams: {
+				opaque: { address: upstream.address, hosts: ['opaque.internal'], protocol: 'http', tunnel: 'allow' },
+			},
+			telemetry: { traces: { otlp: { url: collector.url } } },
+		},
+	});
+	const through = throughProxy(workspace, sallyport.address('egress'), workspace.agent('researcher'));
+	const parent = `Traceparent: 00-${TRACE}-${SPAN}-01`;
+	const answer = await curl([
+		...through,
+		'-p',
+		'--proxy-header',
+		parent,
+		`http://opaque.internal:${upstream.port}/one`,
+	]);
+	assert.equal(answer.status, 200);
+	const span = await until(() => collector.spans[0], 'the span arrives');
+	assert.deepEqual([span.traceId, span.parentSpanId], [TRACE, SPAN]);
+	assert.equal(attribute(span, 'sallyport.target'), 'opaque');
+	assert.doesNotMatch(JSON.stringify(upstream.seen[0]), /traceparent/i, 'what is in the tunnel stays as it is');
+});
+
 test('a parent that is none begins a trace of its own; a refused call has a span; one that is not sampled has none', async t => {
 	const { collector, call, outgoing, sallyport } = await stage(t, 'on', 'allow if not input.http.headers["x-refuse"]');
 	await call(`traceparent: 00-${TRACE.toUpperCase()}-${SPAN}-01`, 'tracestate: a=1');

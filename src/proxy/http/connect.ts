@@ -12,6 +12,8 @@ import type { Dialler } from '../upstream/dial.ts';
 import { isHiddenByTunnels } from '../upstream/route.ts';
 import type { HttpDeps } from './deps.ts';
 import { refuseSocket } from './refuse.ts';
+import type { AgentRequest } from './request.ts';
+import { parentOf } from './trace.ts';
 
 export interface ConnectDeps extends HttpDeps {
 	readonly dialler: Dialler;
@@ -24,12 +26,14 @@ const NO_REASONS: readonly Reason[] = [];
 export class ConnectExchange {
 	readonly #deps: ConnectDeps;
 	readonly #socket: Socket;
+	readonly #fields: readonly string[];
 	/** What came behind the head. */
 	readonly #early: Buffer;
 
-	constructor(deps: ConnectDeps, socket: Socket, early: Buffer) {
+	constructor(deps: ConnectDeps, { socket, fields }: AgentRequest, early: Buffer) {
 		this.#deps = deps;
 		this.#socket = socket;
+		this.#fields = fields;
 		this.#early = early;
 	}
 
@@ -47,6 +51,7 @@ export class ConnectExchange {
 				`the upstream ${upstream.name} speaks ${upstream.config.protocol}, which is inspected`,
 			);
 		}
+		const { tracing } = calls;
 		calls.decide(
 			{
 				conn,
@@ -56,6 +61,7 @@ export class ConnectExchange {
 				sections: [],
 				permit: 'session',
 				observe: this.#deps.observes(upstream),
+				...(tracing === undefined ? {} : { trace: tracing.begin(parentOf(this.#fields)) }),
 				...(refusal === undefined ? {} : { refused: refusal }),
 			},
 			call => {

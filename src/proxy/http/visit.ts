@@ -165,8 +165,7 @@ export class Visit implements ConnectionHandler {
 
 	connect(request: AgentRequest, early: Buffer): void {
 		this.#left = true;
-		const { socket } = request;
-		const exchange = new ConnectExchange(this.#deps, socket, early);
+		const exchange = new ConnectExchange(this.#deps, request, early);
 		const opened = this.#callers.open(this.caller, request, (refusal, challenge) =>
 			exchange.refuse(refusal, challenge),
 		);
