@@ -53,6 +53,10 @@ export function bundleConfigs(config: PolicyConfig): readonly BundleConfig[] {
 	});
 }
 
+/** The files or the URL that a bundle comes from. */
+export const sourcesOf = ({ paths, remote }: BundleConfig): readonly string[] =>
+	remote === undefined ? paths : [remote.url];
+
 /** One compiled bundle, or folders and files that are compiled. Rejects with PolicyError. `judge` as of `readBundle`. */
 export async function readAny(
 	paths: readonly string[],
