@@ -51,8 +51,17 @@ export interface App {
 /** How often kept policy bundles that no record names any more are removed, milliseconds. */
 const PRUNE_EVERY = 3600_000;
 
+/**
+ * What can be done before there is a configuration, which is read in another thread meanwhile. Rejects when this Node
+ * cannot be relied on.
+ */
+export async function readyToStart(environment: NodeJS.ProcessEnv): Promise<typeof startApp> {
+	await checkRuntime(environment);
+	return startApp;
+}
+
 /** The composition root: makes every part, hands them to one another, starts and stops them in order. */
-export async function startApp(file: string, first: Config, environment: NodeJS.ProcessEnv): Promise<App> {
+async function startApp(file: string, first: Config, environment: NodeJS.ProcessEnv): Promise<App> {
 	let config = first;
 	const clock = { now: () => Date.now() };
 	const startedAt = clock.now();
@@ -60,7 +69,6 @@ export async function startApp(file: string, first: Config, environment: NodeJS.
 	const log = createLog(config.log.level);
 	const metrics = createMetrics(VERSION, config.telemetry.metrics.agents);
 	const reloaded = (part: string, taken: boolean): void => metrics.reloadLastSuccess.set({ part }, taken ? 1 : 0);
-	await checkRuntime(environment);
 
 	const identity = await openIdentity(config.identity, {
 		clock,

@@ -1,4 +1,4 @@
 import { runProgram } from './cli/program.ts';
 
 // Loaded by `run` alone: the other commands need none of it.
-await runProgram(process.argv, async () => (await import('./app.ts')).startApp);
+await runProgram(process.argv, async () => (await import('./app.ts')).readyToStart(process.env));

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Config, ListenerConfig } from '../config/schema.ts';
-import { kindOf, takesTls, type WayConfig, waysOf } from '../config/ways.ts';
+import { kindOf, takesTls, waysOf } from '../config/way.ts';
+import type { WayConfig } from '../config/ways.ts';
 import { hostText } from '../formats/host-port.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import { matchesAny } from '../formats/spiffe-pattern.ts';

@@ -26,6 +26,9 @@ export function runCommand(load: () => Promise<StartSidecar>): Command {
 async function run(file: string, watch: boolean, load: () => Promise<StartSidecar>): Promise<void> {
 	// Before anything is open: a signal's own action would end the process in the middle of its start.
 	const signals = new Signals();
+	// The configuration is read in another thread; meanwhile this one loads what it is for.
+	const loading = load();
+	loading.catch(() => undefined);
 	const loaded = await loadConfigApart(file, process.env);
 	if ('problems' in loaded) {
 		for (const problem of loaded.problems) process.stderr.write(`${problemText(file, problem)}\n`);
@@ -36,7 +39,7 @@ async function run(file: string, watch: boolean, load: () => Promise<StartSideca
 	for (const problem of missing) process.stderr.write(`${problemText(file, problem)}\n`);
 	if (missing.length > 0) process.exit(1);
 	try {
-		const start = await load();
+		const start = await loading;
 		signals.up(await start(loaded.file, loaded.config, process.env));
 		if (watch) await watchFiles([loaded.file], () => signals.reload());
 	} catch (error) {

@@ -1,6 +1,7 @@
 import { alikeName, isFieldName, NOT_FORWARDED } from '../formats/field-name.ts';
-import { type CredentialConfig, type Secret, type SecretUse, secretProblem, secretsOf, useAt } from './credential.ts';
+import { type CredentialConfig, type Secret, secretsOf, useAt } from './credential.ts';
 import type { Config, UpstreamConfig } from './schema.ts';
+import { type SecretUse, secretProblem } from './secret-text.ts';
 
 type Path = readonly (string | number)[];
 type Fail = (path: Path, message: string) => void;

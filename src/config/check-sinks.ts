@@ -1,6 +1,7 @@
 import { checkParts, checkSecret, HTTP_KINDS } from './check-credentials.ts';
 import type { Config } from './schema.ts';
-import { type NatsConfig, type RemoteConfig, settingsOf, sinkNamed } from './sinks.ts';
+import { settingsOf, sinkNamed } from './sink-name.ts';
+import type { NatsConfig, RemoteConfig } from './sinks.ts';
 import { parseHostPort } from './values.ts';
 
 type Path = readonly (string | number)[];

@@ -2,7 +2,8 @@ import { isLoopback } from '../formats/host-port.ts';
 import { parseSpiffeId } from '../formats/spiffe-id.ts';
 import type { Authentication } from '../model/agent.ts';
 import type { Config, ListenerConfig } from './schema.ts';
-import { kindOf, takesTls, type WayConfig, waysOf } from './ways.ts';
+import { kindOf, takesTls, waysOf } from './way.ts';
+import type { WayConfig } from './ways.ts';
 
 type Path = readonly (string | number)[];
 type Fail = (path: Path, message: string) => void;

@@ -149,12 +149,6 @@ export function sinkAt(sink: SinkConfig, { at, credentialAt, secretAt }: SinkPat
 	return sink;
 }
 
-/** What stands under the one key of a sink. */
-export const settingsOf = (
-	sink: SinkConfig,
-): { readonly name?: string | undefined; readonly types?: readonly string[] | undefined } =>
-	Object.values(sink)[0] ?? {};
-
 const committed = z.strictObject({
 	sink: z.string().min(1).describe('Its `name`, or `sink`: the only one that there is.'),
 	timeout: duration
@@ -170,9 +164,3 @@ export const commit = z.union([
 		.transform(text => committed.parse({ sink: text })),
 	committed,
 ]);
-
-/** The place of a sink by its name, or of the only one; -1 when there is none, or `sink` could be any of several. */
-export const sinkNamed = (sinks: readonly SinkConfig[], name: string): number => {
-	const at = sinks.findIndex(one => settingsOf(one).name === name);
-	return at === -1 && name === 'sink' && sinks.length === 1 ? 0 : at;
-};

@@ -33,6 +33,8 @@ export interface JsonLimits {
 	readonly bytes: number;
 	/** Take numbers of any size: for texts whose numbers are read by somebody who knows of them. */
 	readonly anyNumber?: boolean;
+	/** Take keys that come twice: for texts of one reader, which may be so large that keys are not to be remembered. */
+	readonly anyKey?: boolean;
 }
 
 export const JSON_LIMITS: JsonLimits = { depth: 64, bytes: 16 * 1024 * 1024 };
@@ -89,7 +91,7 @@ export function scanJson(bytes: Uint8Array, limits: JsonLimits = JSON_LIMITS): J
 				const start = at;
 				const after = scanString(bytes, at);
 				if (typeof after !== 'number') return after;
-				if (!keys.add(start + 1, after - 1)) return fault('duplicate_key', start);
+				if (limits.anyKey !== true && !keys.add(start + 1, after - 1)) return fault('duplicate_key', start);
 				at = after;
 				byte = bytes[at];
 				while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = bytes[++at];

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
 import type { Config } from '../config/schema.ts';
-import { settingsOf } from '../config/ways.ts';
+import { settingsOf } from '../config/way.ts';
 import { openSocketOptions } from '../kernel/socket-option.ts';
 
 /** Who is at the other end of a Unix socket, as the kernel noted it when the peer connected (unix(7), SO_PEERCRED). */

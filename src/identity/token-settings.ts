@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { settingsOf } from '../config/ways.ts';
+import { settingsOf } from '../config/way.ts';
 import type { TokenSettings } from './tokens.ts';
 
 /** Of each listener that takes tokens. */

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
+import { type JsonRule, scanJson } from '../formats/json.ts';
+import { objectMember } from '../formats/json-member.ts';
 import { POLICY_PATHS, type PolicyPath } from '../model/call.ts';
 import { contractEntrypoint, packageEntrypoint } from './contract-module.ts';
 import { problem } from './problem.ts';
@@ -12,6 +14,9 @@ import type { Shape } from './verdict.ts';
 const MAX_PACKED = 64 * 1024 * 1024;
 const MAX_UNPACKED = 256 * 1024 * 1024;
 const MAX_ENTRIES = 10_000;
+/** Some deeper ones are beyond the stack of the module that reads them, now and then. */
+const DATA_LIMITS = { depth: 2_000, bytes: MAX_UNPACKED, anyNumber: true, anyKey: true };
+const MAX_MANIFEST = 4 * 1024 * 1024;
 /** Of what we write into the manifest. */
 const METADATA_VERSION = 1;
 
@@ -30,8 +35,9 @@ export interface Bundle {
 	readonly data: Buffer;
 	/** The packages that it has, of those that Sallyport asks for. */
 	readonly packages: ReadonlyMap<PolicyPath, PackageEntry>;
-	/** The whole archive. */
+	/** The whole archive, and its SHA-256. */
 	readonly archive: Buffer;
+	readonly digest: string;
 }
 
 /** Paths that policy reads below `input`, by package. */
@@ -103,11 +109,12 @@ export async function readBundle(
 		manifest.revision === undefined || manifest.revision === ''
 			? sha256(Buffer.concat([wasm, data]))
 			: manifest.revision;
-	return { revision, wasm, data, packages, archive };
+	return { revision, wasm, data, packages, archive, digest: sha256(archive) };
 }
 
 function readManifest(bytes: Buffer | undefined, path: string): Manifest {
 	if (bytes === undefined) throw problem('the bundle has no .manifest', path);
+	if (bytes.length > MAX_MANIFEST) throw problem('the .manifest of the bundle is larger than 4 MiB', path);
 	const manifest = parsed(bytes);
 	const { revision, wasm = [], metadata } = isObject(manifest) ? manifest : { wasm: undefined };
 	if (
@@ -148,18 +155,23 @@ const isOurs = (value: unknown): value is NonNullable<Manifest['ours']> =>
 			paths.every(path => Array.isArray(path) && path.every(part => typeof part === 'string')),
 	);
 
-/** Base documents under `sallyport` would stand in for rules: data could allow. */
+/**
+ * Base documents under `sallyport` would stand in for rules: data could allow. What readers could read differently is
+ * refused. Data may be large: parsed, it takes ten times its bytes, and is only in the engine.
+ */
 function refuseOwnData(data: Buffer, path: string): void {
-	let document: unknown;
-	try {
-		document = JSON.parse(data.toString('utf8'));
-	} catch {
-		throw problem('the data document is not JSON', path);
-	}
-	if (typeof document !== 'object' || document === null || Array.isArray(document))
-		throw problem('the data document is not an object', path);
-	if (Object.hasOwn(document, 'sallyport'))
-		throw problem('there is data under `sallyport`: only rules may stand there, or data could allow', path);
+	const fault = scanJson(data, DATA_LIMITS);
+	if (fault !== undefined) throw problem(faultText(fault.rule), path);
+	const { object, found } = objectMember(data, 'sallyport');
+	if (!object) throw problem('the data document is not an object', path);
+	if (found) throw problem('there is data under `sallyport`: only rules may stand there, or data could allow', path);
+}
+
+function faultText(rule: JsonRule): string {
+	if (rule === 'syntax' || rule === 'trailing_bytes' || rule === 'control_character')
+		return 'the data document is not JSON';
+	if (rule === 'depth') return `the data document is nested more than ${DATA_LIMITS.depth} deep`;
+	return `the data document is no JSON that everybody reads in the same way (${rule.replaceAll('_', ' ')})`;
 }
 
 /** The Rego that a bundle was made from, by path as its author knows it, without what Sallyport adds. */

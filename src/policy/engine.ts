@@ -1,53 +1,21 @@
-import { createRequire } from 'node:module';
-import type { LoadedPolicy } from '@open-policy-agent/opa-wasm';
 import type { Builtin, BuiltinContext } from './builtins/contract.ts';
 import { nanoseconds } from './builtins/instant.ts';
 import { PatternCache } from './builtins/pattern-cache.ts';
 import { FUEL } from './meter/meter.ts';
+import { type Exports, importsOf, MOST_STEPS, PAGE, type Prepared, pagesOf, prepareModule, reason } from './module.ts';
 import { BuiltinFailure, parseTerm, printTerm, type Value } from './value.ts';
 
 /**
- * One compiled module of OPA in WebAssembly, ABI 1.2 or later. `opa-wasm` prepares the instance and loads data; an
- * evaluation itself writes the input's text into memory and calls `opa_eval`, without a value of JavaScript between.
+ * Evaluates one module of OPA whose data is in memory: writes the input's text behind it and calls `opa_eval`, without a
+ * value of JavaScript between.
  */
 
-/** Its CommonJS form: the other one does not export the class. */
-const opa = createRequire(import.meta.url)('@open-policy-agent/opa-wasm') as {
-	readonly LoadedPolicy: typeof LoadedPolicy;
-};
-
-const PAGE = 65_536;
-/** Enough for a module without data; the rest grows. */
-const FIRST_PAGES = 8;
 /** What one call of a built-in costs in steps, beside those of handing values over: some microseconds. */
 const BUILTIN_STEPS = 200;
 /** What each byte of an input adds to the fuel: reading it takes one step to eight. */
 const INPUT_STEPS = 10;
-const MOST_STEPS = 0x7fffffff;
 /** Inputs are refused beyond this part of what memory the data leaves: parsed, they take many times their size. */
 const INPUT_SHARE = 4;
-
-type Exports = {
-	readonly opa_eval: (
-		reserved: number,
-		entrypoint: number,
-		data: number,
-		input: number,
-		length: number,
-		heap: number,
-		format: number,
-	) => number;
-	readonly opa_malloc: (size: number) => number;
-	readonly opa_free: (address: number) => void;
-	readonly opa_value_dump: (address: number) => number;
-	readonly opa_value_parse: (address: number, length: number) => number;
-	readonly opa_json_dump: (address: number) => number;
-	readonly opa_heap_ptr_set: (address: number) => void;
-	readonly builtins: () => number;
-	readonly opa_wasm_abi_version: WebAssembly.Global;
-	readonly opa_wasm_abi_minor_version: WebAssembly.Global;
-	readonly [FUEL]?: WebAssembly.Global;
-};
 
 export interface EngineOptions {
 	/** Greatest memory in bytes. */
@@ -58,16 +26,9 @@ export interface EngineOptions {
 	readonly fuel?: number;
 }
 
-/** Why a module is refused at load. */
-export class ModuleRefused extends Error {
-	/** Names of built-ins that are neither in WebAssembly nor supplied. */
-	readonly missing: readonly string[];
-
-	constructor(message: string, missing: readonly string[] = []) {
-		super(message);
-		this.missing = missing;
-	}
-}
+/** Throws ModuleRefused. `data` is the text of the bundle's data document. */
+export const openEngine = (module: WebAssembly.Module, data: Uint8Array, options: EngineOptions): Engine =>
+	new Engine(prepareModule(module, data, options), options);
 
 /** Text of the result, or what went wrong. */
 export type Evaluated = { readonly raw: string } | { readonly error: string; readonly exhausted?: true };
@@ -92,47 +53,25 @@ export class Engine {
 	/** Built-ins of the host that the module calls. */
 	readonly builtins: readonly string[];
 
-	/** Throws ModuleRefused. `data` is the text of the bundle's data document. */
-	constructor(module: WebAssembly.Module, data: Uint8Array, options: EngineOptions) {
+	/** The memory is the engine's from here on. */
+	constructor(prepared: Prepared, options: EngineOptions) {
+		const { module, memory, data, heap, base, builtins, entrypoints } = prepared;
 		this.#module = module;
 		this.#fuel = options.fuel ?? 0;
-		this.#pages = Math.max(FIRST_PAGES, Math.floor(options.memory / PAGE));
-		this.#memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: this.#pages });
-		this.#bytes = Buffer.from(this.#memory.buffer);
+		this.#pages = pagesOf(options.memory);
+		this.#memory = memory;
+		this.#bytes = Buffer.from(memory.buffer);
+		this.#cleanBytes = this.#bytes.length;
 		this.#context = { now: () => nowOf(this.#input), patterns: new PatternCache() };
-		this.#table = [];
-		try {
-			const instance = this.#instantiate();
-			this.#exports = instance.exports as unknown as Exports;
-			if (this.#fuel > 0 && this.#exports[FUEL] === undefined) throw new ModuleRefused('the module is not metered');
-			const counter = this.#exports[FUEL];
-			if (counter !== undefined) counter.value = MOST_STEPS;
-			const major: unknown = this.#exports.opa_wasm_abi_version?.value;
-			const minor: unknown = this.#exports.opa_wasm_abi_minor_version?.value;
-			if (major !== 1 || typeof minor !== 'number' || minor < 2)
-				throw new ModuleRefused('the module is not of OPA ABI 1.2 or later');
-			const loaded = new opa.LoadedPolicy({ module, instance }, this.#memory, minor);
-			const names = this.#json(this.#exports.builtins());
-			this.builtins = Object.freeze(Object.keys(names).sort());
-			const missing = this.builtins.filter(name => !options.builtins.has(name));
-			if (missing.length > 0) {
-				throw new ModuleRefused(`built-in functions that cannot be evaluated here: ${missing.join(', ')}`, missing);
-			}
-			const table: (Builtin | undefined)[] = [];
-			for (const [name, id] of Object.entries(names)) table[id] = options.builtins.get(name);
-			this.#table = table;
-			this.entrypoints = new Map(Object.entries(loaded.entrypoints as Record<string, number>));
-			const base: number = loaded.baseHeapPtr;
-			loaded.setData(new Uint8Array(data).buffer);
-			this.#data = loaded.dataAddr;
-			this.#heap = (loaded.dataHeapPtr + 15) & ~15;
-			this.#view();
-			this.#statics = Buffer.from(this.#bytes.subarray(0, base));
-			this.#cleanBytes = this.#bytes.length;
-		} catch (error) {
-			if (error instanceof ModuleRefused) throw error;
-			throw new ModuleRefused(`the module cannot be loaded within ${options.memory} bytes of memory: ${reason(error)}`);
-		}
+		this.builtins = Object.freeze(Object.keys(builtins).sort());
+		const table: (Builtin | undefined)[] = [];
+		for (const [name, id] of Object.entries(builtins)) table[id] = options.builtins.get(name);
+		this.#table = table;
+		this.entrypoints = new Map(Object.entries(entrypoints));
+		this.#data = data;
+		this.#heap = heap;
+		this.#statics = Buffer.from(this.#bytes.subarray(0, base));
+		this.#exports = this.#restart();
 	}
 
 	/** Bytes of memory in use. */
@@ -192,28 +131,6 @@ export class Engine {
 		return this.#bytes.toString('utf8', address, this.#bytes.indexOf(0, address));
 	}
 
-	#json(address: number): Record<string, number> {
-		return JSON.parse(this.#text(this.#exports.opa_json_dump(address))) as Record<string, number>;
-	}
-
-	#instantiate(): WebAssembly.Instance {
-		const call = (id: number, ...operands: readonly number[]): number => this.#call(id, operands);
-		return new WebAssembly.Instance(this.#module, {
-			env: {
-				memory: this.#memory,
-				opa_abort: (address: number) => {
-					throw new Error(this.#text(address));
-				},
-				opa_println: () => undefined,
-				opa_builtin0: (id: number) => call(id),
-				opa_builtin1: (id: number, _: number, a: number) => call(id, a),
-				opa_builtin2: (id: number, _: number, a: number, b: number) => call(id, a, b),
-				opa_builtin3: (id: number, _: number, a: number, b: number, c: number) => call(id, a, b, c),
-				opa_builtin4: (id: number, _: number, a: number, b: number, c: number, d: number) => call(id, a, b, c, d),
-			},
-		});
-	}
-
 	/** One call of a built-in; address 0 is undefined. */
 	#call(id: number, operands: readonly number[]): number {
 		const builtin = this.#table[id];
@@ -259,20 +176,18 @@ export class Engine {
 			this.#view();
 			old.copy(this.#bytes, 0, 0, this.#heap);
 		}
-		this.#exports = this.#instantiate().exports as unknown as Exports;
-		this.#statics.copy(this.#bytes, 0);
-		this.#exports.opa_heap_ptr_set(this.#heap);
+		this.#exports = this.#restart();
 	}
-}
 
-/** What was thrown through WebAssembly; `opa-wasm` throws strings too. */
-function reason(error: unknown): string {
-	if (error instanceof RangeError) return 'the stack of the policy is exhausted';
-	if (error instanceof WebAssembly.RuntimeError) return `WebAssembly trap: ${error.message} (memory exhausted?)`;
-	// What OPA's allocator says when the memory cannot grow.
-	if (error instanceof Error)
-		return error.message === 'opa_malloc: failed' ? 'the memory of the policy is exhausted' : error.message;
-	return String(error);
+	/** A new instance over the data: making one writes its variables anew, so they are put back. */
+	#restart(): Exports {
+		const call = (id: number, ...operands: readonly number[]): number => this.#call(id, operands);
+		const imports = importsOf(this.#memory, address => this.#text(address), call);
+		const exports = new WebAssembly.Instance(this.#module, imports).exports as unknown as Exports;
+		this.#statics.copy(this.#bytes, 0);
+		exports.opa_heap_ptr_set(this.#heap);
+		return exports;
+	}
 }
 
 const OWN_TIME = /^\{"time":"([^"\\]{20,40})"/;

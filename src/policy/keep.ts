@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Bundle, readBundle, sha256 } from './bundle.ts';
+import { type Bundle, readBundle } from './bundle.ts';
 
 /**
  * Keeps every activated bundle, so that what a record says can be evaluated again. A kept file's modification time is
@@ -26,6 +26,9 @@ export async function findKept(folder: string, name: string, revision: string): 
 		.map(file => join(folder, file));
 }
 
+/** What is kept of a bundle. */
+type Keepable = Pick<Bundle, 'revision' | 'archive' | 'digest'>;
+
 export class BundleKeep {
 	readonly #folder: string;
 
@@ -34,10 +37,9 @@ export class BundleKeep {
 	}
 
 	/** Where a bundle is kept: by revision, and by content when somebody gave the revision a name. */
-	pathOf(name: string, bundle: Bundle): string {
-		const content = sha256(bundle.archive);
-		const begin = `${name}-${fileRevision(bundle.revision)}`;
-		return join(this.#folder, `${begin}${isHash(bundle.revision) ? '' : `-${content.slice(0, 16)}`}.tar.gz`);
+	pathOf(name: string, { revision, digest }: Keepable): string {
+		const begin = `${name}-${fileRevision(revision)}`;
+		return join(this.#folder, `${begin}${isHash(revision) ? '' : `-${digest.slice(0, 16)}`}.tar.gz`);
 	}
 
 	/**
@@ -54,7 +56,7 @@ export class BundleKeep {
 	}
 
 	/** Writes the bundle if it is not there, and marks it as in force now. */
-	async keep(name: string, bundle: Bundle, now: number): Promise<string> {
+	async keep(name: string, bundle: Keepable, now: number): Promise<string> {
 		const path = this.pathOf(name, bundle);
 		await mkdir(this.#folder, { recursive: true, mode: 0o700 });
 		try {

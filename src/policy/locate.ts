@@ -2,7 +2,6 @@ import { readFile, stat } from 'node:fs/promises';
 import type { BundleVerify, PolicyBundleConfig } from '../config/policy-bundle.ts';
 import type { PolicyConfig } from '../config/schema.ts';
 import { type Bundle, readBundle } from './bundle.ts';
-import { compile } from './compile.ts';
 import type { Opa } from './opa.ts';
 import { problem } from './problem.ts';
 import { type BundleFiles, readVerifyKey, type VerifyRules } from './signature.ts';
@@ -53,6 +52,10 @@ export function bundleConfigs(config: PolicyConfig): readonly BundleConfig[] {
 	});
 }
 
+/** The files or the URL that a bundle comes from. */
+export const sourcesOf = ({ paths, remote }: BundleConfig): readonly string[] =>
+	remote === undefined ? paths : [remote.url];
+
 /** One compiled bundle, or folders and files that are compiled. Rejects with PolicyError. `judge` as of `readBundle`. */
 export async function readAny(
 	paths: readonly string[],
@@ -64,6 +67,8 @@ export async function readAny(
 		return await readBundle(await readArchive(path), path, judge);
 	for (const archive of paths)
 		if (await isArchive(archive)) throw problem('one compiled bundle at a time, and no sources beside it', archive);
+	// Loaded where there are sources: it takes a YAML reader along.
+	const { compile } = await import('./compile.ts');
 	return await compile(await opa(), paths);
 }
 

@@ -2,13 +2,10 @@ import { createHash } from 'node:crypto';
 import { POLICY_PATHS, type PolicyPath, phaseOf, type Reads } from '../model/call.ts';
 import type { AgentPolicy, PolicySet } from '../model/ports.ts';
 import type { BundleRevision, Verdict } from '../model/verdict.ts';
-import type { Builtin } from './builtins/contract.ts';
 import type { Bundle } from './bundle.ts';
-import { Engine, ModuleRefused } from './engine.ts';
-import { meter } from './meter/meter.ts';
-import { Unmetered } from './meter/reader.ts';
-import { problem } from './problem.ts';
+import { Engine, type EngineOptions } from './engine.ts';
 import { EVERYTHING, readsOf } from './reads.ts';
+import { DEFAULT_FUEL, prepareBundle, type Ready } from './ready.ts';
 import { failed, judge, type Malformed, readStatement, type Shape, type Statement, undefinedPhase } from './verdict.ts';
 
 /** Agents that are remembered with the bundles that apply to them. */
@@ -16,15 +13,14 @@ const MAX_AGENTS = 10_000;
 /** Results that are remembered as read, by their text: most calls get one of a few. */
 const MAX_STATEMENTS = 512;
 const MAX_STATEMENT_LENGTH = 2048;
-/** `policy.fuel`, where nothing is said. */
-export const DEFAULT_FUEL = 1_000_000;
 const NO_SHADOWS: readonly AgentPolicy[] = Object.freeze([]);
 
 /** A bundle with its engine, ready to judge. */
 export interface LoadedBundle {
 	readonly name: string;
 	readonly revision: string;
-	readonly bundle: Bundle;
+	/** As it was found; its module and data are only in the engine. */
+	readonly found: Ready['bundle'];
 	readonly packages: ReadonlyMap<PolicyPath, LoadedPackage>;
 	/** Bytes of WebAssembly memory. */
 	memory(): number;
@@ -40,28 +36,26 @@ export async function loadBundle(
 	name: string,
 	bundle: Bundle,
 	path: string,
-	options: { readonly memory: number; readonly builtins: ReadonlyMap<string, Builtin>; readonly fuel?: number },
+	options: EngineOptions,
 ): Promise<LoadedBundle> {
-	const { fuel = DEFAULT_FUEL } = options;
-	let engine: Engine;
-	try {
-		const wasm = fuel > 0 ? meter(bundle.wasm) : bundle.wasm;
-		engine = new Engine(await WebAssembly.compile(wasm), bundle.data, { ...options, fuel });
-	} catch (error) {
-		if (error instanceof Unmetered) throw problem(error.message, path);
-		if (error instanceof ModuleRefused || error instanceof WebAssembly.CompileError) throw problem(error.message, path);
-		throw error;
-	}
+	return bundleOf(name, { bundle, prepared: await prepareBundle(bundle, path, options) }, options);
+}
+
+/** Of a bundle whose data is in memory. */
+export function bundleOf(name: string, { bundle, prepared }: Ready, options: EngineOptions): LoadedBundle {
+	const engine = new Engine(prepared, { ...options, fuel: options.fuel ?? DEFAULT_FUEL });
 	const packages = new Map<PolicyPath, LoadedPackage>();
 	for (const [asked, entry] of bundle.packages) {
 		const entrypoint = engine.entrypoints.get(entry.entrypoint);
-		if (entrypoint === undefined) throw problem(`the module has no entry point ${entry.entrypoint}`, path);
+		if (entrypoint === undefined) continue;
 		// Whoever asks for the time reads it, although no reference to the input says so.
 		const clock = engine.builtins.includes('time.now_ns');
 		const reads = entry.reads === undefined || !clock ? entry.reads : [...entry.reads, ['time']];
 		packages.set(asked, { reads, evaluate: evaluator(engine, entrypoint, entry.shape) });
 	}
-	return { name, revision: bundle.revision, bundle, packages, memory: () => engine.memory };
+	const { revision, archive, digest } = bundle;
+	const found = { revision, archive, digest, packages: bundle.packages };
+	return { name, revision, found, packages, memory: () => engine.memory };
 }
 
 function evaluator(engine: Engine, entrypoint: number, shape: Shape): (input: string) => Statement | Malformed {

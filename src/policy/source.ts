@@ -2,16 +2,14 @@ import type { PolicyConfig } from '../config/schema.ts';
 import { type Watch, watchFiles } from '../config/watch.ts';
 import { compilePattern } from '../formats/spiffe-pattern.ts';
 import type { Clock, PolicySet, PolicySource } from '../model/ports.ts';
-import { BUILTINS } from './builtins/registry.ts';
-import type { Bundle } from './bundle.ts';
 import { BundleKeep } from './keep.ts';
-import { type BundleConfig, bundleConfigs, isArchive, readAny, verifyRules } from './locate.ts';
-import { type Environment, findOpa } from './opa.ts';
+import { Loading } from './loading.ts';
+import { type BundleConfig, bundleConfigs, sourcesOf } from './locate.ts';
+import type { Environment } from './opa.ts';
 import { type Problem, problem, problemsOf } from './problem.ts';
-import { RemoteBundle, type RemoteNews } from './remote/remote.ts';
+import { RemoteBundle, type RemoteNews, type Taken } from './remote/remote.ts';
 import type { ServerAccess } from './remote/server.ts';
-import { type Applying, type LoadedBundle, loadBundle, policySet } from './set.ts';
-import { signatureProblem } from './signature.ts';
+import { type Applying, type LoadedBundle, policySet } from './set.ts';
 import type { PolicyEvents, PolicyStatus } from './status.ts';
 
 /** Loads policy bundles, watches their files, and swaps in what is good. */
@@ -30,6 +28,8 @@ export interface PolicyDeps {
 	readonly watch?: boolean;
 	/** What servers of bundles are shown. */
 	readonly access?: ServerAccess;
+	/** Longest time for loading one bundle anew, milliseconds. */
+	readonly patience?: number;
 }
 
 /** `changed` is false when what was found is in force already. */
@@ -70,6 +70,7 @@ class Source implements OpenPolicy {
 	readonly #deps: PolicyDeps;
 	readonly #bundles: readonly BundleConfig[];
 	readonly #keep: BundleKeep;
+	readonly #loading: Loading;
 	readonly #remotes: ReadonlyMap<string, RemoteBundle>;
 	/** Bundles from servers that are good, by name; those of them that are in force too. */
 	readonly #taken = new Map<string, InForce>();
@@ -94,6 +95,7 @@ class Source implements OpenPolicy {
 		this.#deps = deps;
 		this.#bundles = bundleConfigs(config);
 		this.#keep = new BundleKeep(config.keep);
+		this.#loading = new Loading(config, { environment: deps.environment, patience: deps.patience });
 		this.#remotes = this.#remotesOf(this.#bundles);
 	}
 
@@ -173,6 +175,7 @@ class Source implements OpenPolicy {
 	close(): void {
 		this.#closed = true;
 		this.#watch?.close();
+		this.#loading.close();
 		for (const remote of this.#remotes.values()) remote.close();
 		clearInterval(this.#marks);
 		this.#listeners.clear();
@@ -194,24 +197,27 @@ class Source implements OpenPolicy {
 				clock,
 				access,
 				keep: this.#config.keep,
-				take: (bundle: Bundle) => this.#inTurn(() => this.#take(config, bundle)),
+				take: (archive: Buffer) => this.#inTurn(() => this.#take(config, archive)),
 				news: (news: RemoteNews) => events?.download?.(news),
 			};
-			made.set(config.name, new RemoteBundle(config.name, config.remote, config.verify, deps));
+			made.set(config.name, new RemoteBundle(config.name, config.remote, deps));
 		}
 		return made;
 	}
 
 	/** A bundle from a server: good or not by itself, whatever the others are. */
-	async #take(config: BundleConfig, bundle: Bundle): Promise<readonly Problem[] | undefined> {
-		if (this.#closed) return [{ message: 'Sallyport is stopping' }];
+	async #take(config: BundleConfig, archive: Buffer): Promise<Taken> {
+		if (this.#closed) return { problems: [{ message: 'Sallyport is stopping' }] };
+		let taken: InForce;
 		try {
-			this.#taken.set(config.name, await this.#ready(config, bundle));
+			taken = await this.#find(config, this.#taken.get(config.name), archive);
 		} catch (error) {
-			return problemsOf(error);
+			return { problems: problemsOf(error) };
 		}
+		this.#taken.set(config.name, taken);
 		await this.#attempt(false);
-		return undefined;
+		const { revision, digest } = taken.bundle.found;
+		return { revision, digest };
 	}
 
 	/** `anew`: files are read again although they are in force. */
@@ -244,7 +250,7 @@ class Source implements OpenPolicy {
 	async #activate(anew: boolean): Promise<boolean> {
 		const loaded = await Promise.all(
 			this.#bundles.map((config, index) =>
-				config.shadow ? this.#tried(config, index, anew) : this.#find(config, index, anew),
+				config.shadow ? this.#tried(config, index, anew) : this.#foundAt(config, index, anew),
 			),
 		);
 		if (this.#current !== undefined && loaded.every((entry, index) => entry === this.#loaded[index])) return false;
@@ -258,18 +264,16 @@ class Source implements OpenPolicy {
 		return true;
 	}
 
-	async #find(config: BundleConfig, index: number, anew: boolean): Promise<InForce> {
+	async #foundAt(config: BundleConfig, index: number, anew: boolean): Promise<InForce> {
 		if (config.remote !== undefined) return this.#takenOf(config);
 		const inForce = this.#loaded[index];
-		if (inForce !== undefined && !anew) return inForce;
-		const bundle = await this.#read(config);
-		return inForce?.bundle.bundle.archive.equals(bundle.archive) === true ? inForce : await this.#ready(config, bundle);
+		return inForce !== undefined && !anew ? inForce : await this.#find(config, inForce);
 	}
 
 	/** A bundle that has no say holds up nothing: what is wrong with it leaves the one before, or none. */
 	async #tried(config: BundleConfig, index: number, anew: boolean): Promise<InForce | undefined> {
 		try {
-			const found = await this.#find(config, index, anew);
+			const found = await this.#foundAt(config, index, anew);
 			this.#untried.delete(config.name);
 			return found;
 		} catch (error) {
@@ -286,17 +290,20 @@ class Source implements OpenPolicy {
 		throw problem(`bundle ${config.name} is not there yet${why === undefined ? '' : `: ${why}`}`, config.remote?.url);
 	}
 
-	/** Loaded and kept. Rejects with PolicyError. */
-	async #ready(config: BundleConfig, bundle: Bundle): Promise<InForce> {
+	/** Loaded and kept; the one before when it is that. Rejects with PolicyError. */
+	async #find(config: BundleConfig, before: InForce | undefined, archive?: Buffer): Promise<InForce> {
+		const wanted = { archive, before: before?.bundle, serving: this.#current !== undefined };
+		const bundle = await this.#loading.load(config, wanted);
+		if (bundle === undefined) {
+			if (before === undefined) throw new Error('nothing was loaded');
+			return before;
+		}
 		const now = this.#deps.clock.now();
-		const { memory, fuel } = this.#config;
-		const options = { memory, fuel, builtins: BUILTINS };
-		const ready = await loadBundle(config.name, bundle, sourcesOf(config).join(', '), options);
-		return { config, bundle: ready, activated: now, kept: await this.#keepBundle(config, bundle, now) };
+		return { config, bundle, activated: now, kept: await this.#keepBundle(config, bundle.found, now) };
 	}
 
 	/** A bundle that could not be kept is not activated: records would name what nobody has. */
-	async #keepBundle(config: BundleConfig, bundle: Bundle, now: number): Promise<string> {
+	async #keepBundle(config: BundleConfig, bundle: LoadedBundle['found'], now: number): Promise<string> {
 		try {
 			return await this.#keep.keep(config.name, bundle, now);
 		} catch (error) {
@@ -314,23 +321,9 @@ class Source implements OpenPolicy {
 	/** Bundles in force were so until now. */
 	async #mark(): Promise<void> {
 		const now = this.#deps.clock.now();
-		for (const { config, bundle } of this.#inForce()) await this.#keep.keep(config.name, bundle.bundle, now);
-	}
-
-	async #read(config: BundleConfig): Promise<Bundle> {
-		// `opa` is looked for at each reload: it may have been installed since.
-		const rules = await verifyRules(config.verify);
-		if (rules !== undefined && !(await isArchive(config.paths[0] ?? '')))
-			throw problem('`verify` is for compiled bundles: sources are not signed', config.paths[0]);
-		return await readAny(
-			config.paths,
-			() => findOpa(this.#config.opa, this.#deps.environment),
-			files => signatureProblem(files, rules),
-		);
+		for (const { config, bundle } of this.#inForce()) await this.#keep.keep(config.name, bundle.found, now);
 	}
 }
-
-const sourcesOf = ({ paths, remote }: BundleConfig): readonly string[] => (remote === undefined ? paths : [remote.url]);
 
 function applying({ config, bundle }: InForce): Applying {
 	const patterns = config.agents?.map(pattern => compilePattern(pattern));

@@ -4,8 +4,9 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Builtin } from './builtins/contract.ts';
 import { parseModules } from './contract-module.ts';
-import { Engine, ModuleRefused } from './engine.ts';
+import { type Engine, openEngine } from './engine.ts';
 import { checkInput, INPUT_SCHEMA } from './input-check.ts';
+import { ModuleRefused } from './module.ts';
 import type { Opa } from './opa.ts';
 import { check } from './opa-check.ts';
 import { problem } from './problem.ts';
@@ -103,7 +104,7 @@ async function buildTests(
 	const bytesOf = (name: string): Buffer | undefined => entries.find(entry => entry.path === name)?.bytes;
 	const wasm = bytesOf('policy.wasm');
 	if (wasm === undefined) throw problem('`opa build` gave no WebAssembly module');
-	const engine = openEngine(await WebAssembly.compile(wasm), bytesOf('data.json') ?? Buffer.from('{}'), options);
+	const engine = testEngine(await WebAssembly.compile(wasm), bytesOf('data.json') ?? Buffer.from('{}'), options);
 	return report => {
 		const entrypoint = engine.entrypoints.get(entrypointOf(report));
 		if (entrypoint === undefined) return { outcome: 'error', detail: 'the test has no entry point' };
@@ -116,14 +117,14 @@ async function buildTests(
 }
 
 /** Tests may mock what cannot be evaluated here: only calling it is an error. */
-function openEngine(
+function testEngine(
 	module: WebAssembly.Module,
 	data: Buffer,
 	options: { readonly memory: number; readonly builtins: ReadonlyMap<string, Builtin>; readonly now: () => bigint },
 ): Engine {
 	const builtins = new Map(options.builtins).set('time.now_ns', options.now);
 	try {
-		return new Engine(module, data, { memory: options.memory, builtins });
+		return openEngine(module, data, { memory: options.memory, builtins });
 	} catch (error) {
 		if (!(error instanceof ModuleRefused)) throw error;
 		if (error.missing.length === 0) throw problem(error.message);
@@ -132,7 +133,7 @@ function openEngine(
 				throw new Error(`the built-in function ${name} cannot be evaluated here`);
 			});
 		}
-		return new Engine(module, data, { memory: options.memory, builtins });
+		return openEngine(module, data, { memory: options.memory, builtins });
 	}
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MAX_SECRET, secretProblem, secretText } from '../../src/config/credential.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import { MAX_SECRET, secretProblem, secretText } from '../../src/config/secret-text.ts';
 import { FILE, GOOD, problemsOf } from './fixture.ts';
 
 const upstream = (more: string, protocol = 'http'): string =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { settingsOf, waysOf } from '../../src/config/ways.ts';
+import { settingsOf, waysOf } from '../../src/config/way.ts';
 import { configOf, GOOD, problemsOf } from './fixture.ts';
 
 const UPSTREAMS = `upstreams:

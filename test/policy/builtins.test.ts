@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { BUILTINS } from '../../src/policy/builtins/registry.ts';
-import { Engine } from '../../src/policy/engine.ts';
+import { openEngine } from '../../src/policy/engine.ts';
 import { readTar } from '../../src/policy/tar.ts';
 import { folder, MEMORY, theOpa } from './support.ts';
 
@@ -216,7 +216,7 @@ test('every built-in answers as in opa', async t => {
 	assert.equal(built.status, 0, built.stderr);
 	const wasm = readTar(gunzipSync(await readFile(output)), { entries: 10 }).find(entry => entry.path === 'policy.wasm');
 	assert.ok(wasm);
-	const engine = new Engine(await WebAssembly.compile(wasm.bytes), Buffer.from('{}'), {
+	const engine = openEngine(await WebAssembly.compile(wasm.bytes), Buffer.from('{}'), {
 		memory: MEMORY,
 		builtins: BUILTINS,
 	});

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { loadPolicy } from '@open-policy-agent/opa-wasm';
 import { BUILTINS } from '../../src/policy/builtins/registry.ts';
 
-import { Engine } from '../../src/policy/engine.ts';
+import { openEngine } from '../../src/policy/engine.ts';
 import { compileAny, folder, MEMORY, theOpa } from './support.ts';
 
 test('the lean evaluation gives what the library gives', async t => {
@@ -15,7 +15,7 @@ test('the lean evaluation gives what the library gives', async t => {
 	const bundle = await compileAny(await theOpa(), [root]);
 	const reference = await loadPolicy(new Uint8Array(bundle.wasm));
 	reference.setData(JSON.parse(bundle.data.toString()) as object);
-	const engine = new Engine(await WebAssembly.compile(bundle.wasm), bundle.data, {
+	const engine = openEngine(await WebAssembly.compile(bundle.wasm), bundle.data, {
 		memory: MEMORY,
 		builtins: BUILTINS,
 	});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { importsOf, readJson, sources } from './sources.ts';
+import { importsOf, loadedBy, readJson, sources } from './sources.ts';
 
 /** Rows from top to bottom; imports point only downward, and the parts of one row never import each other. */
 const ROWS: readonly (readonly string[])[] = [
@@ -102,4 +102,21 @@ test('every import of a file names a file that is there', () => {
 		imports.filter(name => name.startsWith('src/') && !graph.has(name)).map(name => `${path} imports ${name}`),
 	);
 	assert.deepEqual(missing, []);
+});
+
+test('starting loads no library that only some sidecars need, or none once the configuration is read', () => {
+	const serving = new Set<string>();
+	const visit = (path: string): void => {
+		if (serving.has(path)) return;
+		serving.add(path);
+		const text = files.find(file => file.path === path)?.text ?? '';
+		for (const imported of loadedBy({ path, text })) visit(imported);
+	};
+	visit('src/app.ts');
+	assert.ok(serving.has('src/proxy/proxy.ts') && serving.has('pino'));
+	const spared = /^(zod|yaml|node-forge|undici|@grpc\/|@nats-io\/|@opentelemetry\/|koffi|commander)/;
+	assert.deepEqual(
+		[...serving].filter(name => spared.test(name)),
+		[],
+	);
 });

@@ -49,3 +49,9 @@ export function importsOf({ path, text }: Source): string[] {
 		name.startsWith('.') ? relative(ROOT, join(ROOT, dirname(path), name)) : name,
 	);
 }
+
+/** Of these, what is loaded with it: neither types nor what is imported when it is needed. */
+export function loadedBy({ path, text }: Source): string[] {
+	const types = /^(import|export)\s+(type\s+[\w{*]|\{\s*(type\s+\w+(\s+as\s+\w+)?\s*,?\s*)+\}\s+from)[^']*'[^']+';?$/gm;
+	return importsOf({ path, text: text.replace(types, '').replace(/\bimport\('[^']+'\)/g, '') });
+}

@@ -1,5 +1,5 @@
 import type { AuditConfig } from '../../config/schema.ts';
-import { sinkNamed } from '../../config/sinks.ts';
+import { sinkNamed } from '../../config/sink-name.ts';
 import type { AuditDeps } from '../contract.ts';
 import { Feed } from './feed.ts';
 import { file } from './file.ts';

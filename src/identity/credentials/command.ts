@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { MAX_SECRET, type SecretCommand, type SecretUse, secretProblem, secretText } from '../../config/credential.ts';
+import type { SecretCommand } from '../../config/credential.ts';
+import { MAX_SECRET, type SecretUse, secretProblem, secretText } from '../../config/secret-text.ts';
 import type { Clock } from '../../model/ports.ts';
 import type { Broken } from '../trust.ts';
 import type { Fetched, RenewedSource } from './renewed.ts';

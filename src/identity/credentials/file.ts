@@ -1,4 +1,4 @@
-import { type SecretUse, secretProblem, secretText } from '../../config/credential.ts';
+import { type SecretUse, secretProblem, secretText } from '../../config/secret-text.ts';
 import { type Watch, watchFiles } from '../../config/watch.ts';
 import { readBytes } from '../read-file.ts';
 import type { LivingSource, LivingValue, ValueDeps, ValueState } from './value.ts';

@@ -1,5 +1,6 @@
-import type { CredentialConfig, FieldCredential, Secret, SecretUse } from '../../config/credential.ts';
+import type { CredentialConfig, FieldCredential, Secret } from '../../config/credential.ts';
 import type { Config } from '../../config/schema.ts';
+import type { SecretUse } from '../../config/secret-text.ts';
 import type { Clock } from '../../model/ports.ts';
 import type { JwtSvid } from '../sources/source.ts';
 import type { Broken } from '../trust.ts';

@@ -40,11 +40,14 @@ export class KeptDownload {
 		return { archive, downloaded, ...(etag === undefined ? {} : { etag }) };
 	}
 
-	/** `archive` is written anew only when asked to: a server may give the same one another tag. */
-	async save({ archive, etag, downloaded }: Download, anew: boolean): Promise<void> {
+	/** `digest` is the SHA-256 of the archive, which is written anew only when asked to: a server may give the same one another tag. */
+	async save(
+		{ archive, digest, etag, downloaded }: Download & { readonly digest: string },
+		anew: boolean,
+	): Promise<void> {
 		await mkdir(this.#folder, { recursive: true, mode: 0o700 });
 		if (anew) await replace(this.#path('tar.gz'), archive);
-		const facts = { url: this.#url, sha256: sha256(archive), downloaded, ...(etag === undefined ? {} : { etag }) };
+		const facts = { url: this.#url, sha256: digest, downloaded, ...(etag === undefined ? {} : { etag }) };
 		await replace(this.#path('json'), Buffer.from(`${JSON.stringify(facts)}\n`));
 	}
 

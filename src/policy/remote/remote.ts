@@ -1,9 +1,8 @@
-import type { BundlePoll, BundleVerify } from '../../config/policy-bundle.ts';
+import type { BundlePoll } from '../../config/policy-bundle.ts';
 import type { Clock } from '../../model/ports.ts';
-import { type Bundle, readBundle, sha256 } from '../bundle.ts';
-import { type RemoteConfig, verifyRules } from '../locate.ts';
-import { type Problem, printProblem, problemsOf } from '../problem.ts';
-import { signatureProblem } from '../signature.ts';
+import { sha256InTurns } from '../digest.ts';
+import type { RemoteConfig } from '../locate.ts';
+import { type Problem, printProblem } from '../problem.ts';
 import { type Download, KeptDownload } from './kept.ts';
 import { Server, type ServerAccess } from './server.ts';
 
@@ -42,10 +41,13 @@ export interface RemoteDeps {
 	readonly access?: ServerAccess | undefined;
 	/** `policy.keep`. */
 	readonly keep: string;
-	/** Loads it, and has it in force as soon as every other bundle is there; resolves with what is wrong with it. */
-	take(bundle: Bundle): Promise<readonly Problem[] | undefined>;
+	/** Loads an archive, and has it in force as soon as every other bundle is there. Never rejects. */
+	take(archive: Buffer): Promise<Taken>;
 	news(news: RemoteNews): void;
 }
+
+/** The bundle that it is, with the SHA-256 of its archive, or what is wrong with it. */
+export type Taken = { readonly revision: string; readonly digest: string } | { readonly problems: readonly Problem[] };
 
 /** The start waits for the first answer of a server so long and no longer, milliseconds; less, when one was kept. */
 const FIRST_LOOK = 3_000;
@@ -67,7 +69,6 @@ const LONG_POLLING = 'application/vnd.openpolicyagent.bundles';
 export class RemoteBundle {
 	readonly #name: string;
 	readonly #config: RemoteConfig;
-	readonly #verify: BundleVerify | undefined;
 	readonly #deps: RemoteDeps;
 	readonly #poll: BundlePoll;
 	readonly #server: Server;
@@ -76,7 +77,7 @@ export class RemoteBundle {
 	#turn: Promise<unknown> = Promise.resolve();
 	#waiting: AbortController | undefined;
 	#timer: NodeJS.Timeout | undefined;
-	#held: (Download & { readonly revision: string; readonly sha256: string }) | undefined;
+	#held: (Download & { readonly revision: string; readonly digest: string }) | undefined;
 	/** SHA-256 of what was refused last: it is not tried a second time. */
 	#refused: string | undefined;
 	#longPolling = false;
@@ -84,10 +85,9 @@ export class RemoteBundle {
 	#facts: Pick<RemoteStatus, 'fromDisk' | 'lastRequest' | 'lastSuccess' | 'lastActivation' | 'problem'> = {};
 	#failures = 0;
 
-	constructor(name: string, config: RemoteConfig, verify: BundleVerify | undefined, deps: RemoteDeps) {
+	constructor(name: string, config: RemoteConfig, deps: RemoteDeps) {
 		this.#name = name;
 		this.#config = config;
-		this.#verify = verify;
 		this.#deps = deps;
 		this.#poll = config.poll ?? POLL;
 		this.#server = new Server(config, deps.access);
@@ -158,7 +158,7 @@ export class RemoteBundle {
 			const problem = await this.#ask(wait).catch(wordsOf);
 			if (this.#stop.signal.aborted || problem === GIVEN_UP) return undefined;
 			this.#looked(problem);
-			const changed = this.#held?.sha256 !== before?.sha256;
+			const changed = this.#held?.digest !== before?.digest;
 			const waited = wait > 0 && performance.now() - begun >= wait / 2;
 			const pause = this.#pause(problem, changed || waited);
 			this.#timer = setTimeout(() => void this.#follow(this.#mayWait()), pause);
@@ -209,8 +209,8 @@ export class RemoteBundle {
 		this.#longPolling = fetched.type === LONG_POLLING;
 		const { body: archive, etag: tag } = fetched;
 		const download = { archive, downloaded: clock.now(), ...(tag === undefined ? {} : { etag: tag }) };
-		const hash = sha256(archive);
-		const same = hash === this.#held?.sha256;
+		const hash = await sha256InTurns(archive);
+		const same = hash === this.#held?.digest;
 		if (!same && hash === this.#refused) return this.#facts.problem;
 		if (same && this.#held !== undefined) {
 			const { etag: _, ...held } = this.#held;
@@ -223,24 +223,17 @@ export class RemoteBundle {
 			}
 		}
 		this.#refused = undefined;
-		await this.#kept?.save(download, !same).catch(error => this.#deps.news(this.#said('not_kept', wordsOf(error))));
+		await this.#kept
+			?.save({ ...download, digest: hash }, !same)
+			.catch(error => this.#deps.news(this.#said('not_kept', wordsOf(error))));
 		return undefined;
 	}
 
 	/** Undefined when it is in force, or will be with the others. */
 	async #take(download: Download): Promise<string | undefined> {
-		let problems: readonly Problem[] | undefined;
-		let revision = '';
-		try {
-			const rules = await verifyRules(this.#verify);
-			const bundle = await readBundle(download.archive, this.#config.url, files => signatureProblem(files, rules));
-			revision = bundle.revision;
-			problems = await this.#deps.take(bundle);
-		} catch (error) {
-			problems = problemsOf(error);
-		}
-		if (problems !== undefined) return problems.map(printProblem).join('; ');
-		this.#held = { ...download, revision, sha256: sha256(download.archive) };
+		const taken = await this.#deps.take(download.archive);
+		if ('problems' in taken) return taken.problems.map(printProblem).join('; ');
+		this.#held = { ...download, ...taken };
 		this.#facts = { ...this.#facts, lastActivation: this.#deps.clock.now() };
 		return undefined;
 	}

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ListenerConfig } from '../../config/schema.ts';
-import { kindOf, settingsOf, waysOf } from '../../config/ways.ts';
+import { kindOf, settingsOf, waysOf } from '../../config/way.ts';
 import type { Authentication, Identity } from '../../model/agent.ts';
 import { type Refused, refused } from '../../model/cause.ts';
 import type { TlsIdentity } from './handshake.ts';

@@ -1,0 +1,15 @@
+import type { SinkConfig } from './sinks.ts';
+
+/** Reads `audit.sinks`, without what checks it: that is loaded only to read a configuration. */
+
+/** What stands under the one key of a sink. */
+export const settingsOf = (
+	sink: SinkConfig,
+): { readonly name?: string | undefined; readonly types?: readonly string[] | undefined } =>
+	Object.values(sink)[0] ?? {};
+
+/** The place of a sink by its name, or of the only one; -1 when there is none, or `sink` could be any of several. */
+export const sinkNamed = (sinks: readonly SinkConfig[], name: string): number => {
+	const at = sinks.findIndex(one => settingsOf(one).name === name);
+	return at === -1 && name === 'sink' && sinks.length === 1 ? 0 : at;
+};

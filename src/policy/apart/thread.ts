@@ -1,0 +1,54 @@
+import { Worker } from 'node:worker_threads';
+import { type PolicyError, problem } from '../problem.ts';
+import type { Job } from '../ready.ts';
+import type { Said } from './messages.ts';
+
+/** As deep as the thread that evaluates may go: what can be read here can be read there (Node's default is 4). */
+const STACK_MB = 1;
+
+/** One thread that loads one bundle. Whatever becomes of it is one answer, or a reason why there is none. */
+export class Thread {
+	readonly #worker: Worker;
+	#answer = Promise.withResolvers<Said>();
+
+	/** `origin` is for the error's text. */
+	constructor(job: Job, origin: string) {
+		this.#answer.promise.catch(() => undefined);
+		const file = `./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`;
+		this.#worker = new Worker(new URL(file, import.meta.url), {
+			workerData: job,
+			execArgv: [],
+			resourceLimits: { stackSizeMb: STACK_MB },
+		});
+		this.#worker.on('message', (said: Said) => this.#answer.resolve(said));
+		this.#worker.on('error', (error: Error) =>
+			this.#answer.reject(
+				problem(
+					'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY'
+						? 'there is not enough memory to load it'
+						: `it could not be loaded: ${error.message}`,
+					origin,
+				),
+			),
+		);
+		this.#worker.on('exit', () => this.#answer.reject(problem('it could not be loaded: the thread ended', origin)));
+	}
+
+	/** What it said, or says next. Rejects with PolicyError when it says nothing more. */
+	async next(): Promise<Said> {
+		return await this.#answer.promise;
+	}
+
+	/** What it says from here on is the answer. */
+	ask(what: string): void {
+		this.#answer = Promise.withResolvers<Said>();
+		this.#answer.promise.catch(() => undefined);
+		this.#worker.postMessage(what);
+	}
+
+	/** Nothing is waited for any more. */
+	end(reason: PolicyError): void {
+		this.#answer.reject(reason);
+		void this.#worker.terminate();
+	}
+}
