@@ -19,6 +19,8 @@ const opa = createRequire(import.meta.url)('@open-policy-agent/opa-wasm') as {
 const PAGE = 65_536;
 /** Enough for a module without data; the rest grows. */
 const FIRST_PAGES = 8;
+/** Characters of operands and results that the host reads or writes in the time of one step. */
+const CHARACTERS = 8;
 /** Inputs are refused beyond this part of what memory the data leaves: parsed, they take many times their size. */
 const INPUT_SHARE = 4;
 
@@ -94,7 +96,8 @@ export class Engine {
 		this.#pages = Math.max(FIRST_PAGES, Math.floor(options.memory / PAGE));
 		this.#memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: this.#pages });
 		this.#bytes = Buffer.from(this.#memory.buffer);
-		this.#context = { now: () => nowOf(this.#input), patterns: new PatternCache() };
+		const spend = (steps: number): void => this.#spend(steps);
+		this.#context = { now: () => nowOf(this.#input), patterns: new PatternCache(spend), spend };
 		this.#table = [];
 		try {
 			const instance = this.#instantiate();
@@ -207,6 +210,21 @@ export class Engine {
 		});
 	}
 
+	/** Takes steps from what is left to the module. The counter is an integer: parts of steps are whole ones. */
+	#spend(steps: number): void {
+		const counter = this.#fuel > 0 ? this.#exports[FUEL] : undefined;
+		if (counter === undefined) return;
+		const left = Number(counter.value) - Math.ceil(steps);
+		counter.value = Math.max(left, -1);
+		if (left < 0) throw new Error('policy.fuel is used up');
+	}
+
+	#operand(address: number): Value {
+		const text = this.#text(this.#exports.opa_value_dump(address));
+		this.#spend(text.length / CHARACTERS);
+		return parseTerm(text);
+	}
+
 	/** One call of a built-in; address 0 is undefined. */
 	#call(id: number, operands: readonly number[]): number {
 		const builtin = this.#table[id];
@@ -214,11 +232,16 @@ export class Engine {
 		let result: Value | undefined;
 		try {
 			result = builtin(
-				operands.map(operand => parseTerm(this.#text(this.#exports.opa_value_dump(operand)))),
+				operands.map(operand => this.#operand(operand)),
 				this.#context,
 			);
 			if (result === undefined) return 0;
-			const text = printTerm(result);
+			let room = this.#pages * PAGE;
+			const text = printTerm(result, characters => {
+				this.#spend(characters / CHARACTERS);
+				room -= characters;
+				if (room < 0) throw new Error('a built-in function gave more than the memory of the policy holds');
+			});
 			const bytes = Buffer.byteLength(text);
 			const address = this.#exports.opa_malloc(bytes);
 			this.#view();
