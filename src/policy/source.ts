@@ -194,6 +194,7 @@ class Source implements OpenPolicy {
 				clock,
 				access,
 				keep: this.#config.keep,
+				memory: this.#config.memory,
 				take: (bundle: Bundle) => this.#inTurn(() => this.#take(config, bundle)),
 				news: (news: RemoteNews) => events?.download?.(news),
 			};

@@ -3,7 +3,7 @@ import type { Clock } from '../../model/ports.ts';
 import { type Bundle, readBundle, sha256 } from '../bundle.ts';
 import { type RemoteConfig, verifyRules } from '../locate.ts';
 import { type Problem, printProblem, problemsOf } from '../problem.ts';
-import { signatureProblem } from '../signature.ts';
+import { type BundleFiles, signatureProblem } from '../signature.ts';
 import { type Download, KeptDownload } from './kept.ts';
 import { Server, type ServerAccess } from './server.ts';
 
@@ -42,6 +42,8 @@ export interface RemoteDeps {
 	readonly access?: ServerAccess | undefined;
 	/** `policy.keep`. */
 	readonly keep: string;
+	/** `policy.memory`: what unpacks to more would not fit. */
+	readonly memory: number;
 	/** Loads it, and has it in force as soon as every other bundle is there; resolves with what is wrong with it. */
 	take(bundle: Bundle): Promise<readonly Problem[] | undefined>;
 	news(news: RemoteNews): void;
@@ -233,7 +235,8 @@ export class RemoteBundle {
 		let revision = '';
 		try {
 			const rules = await verifyRules(this.#verify);
-			const bundle = await readBundle(download.archive, this.#config.url, files => signatureProblem(files, rules));
+			const judge = (files: BundleFiles) => signatureProblem(files, rules);
+			const bundle = await readBundle(download.archive, this.#config.url, judge, this.#deps.memory);
 			revision = bundle.revision;
 			problems = await this.#deps.take(bundle);
 		} catch (error) {
