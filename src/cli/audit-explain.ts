@@ -175,8 +175,8 @@ async function show(
 		const runs = explained.rules.toSorted((a, b) => Number(decided(b, again)) - Number(decided(a, again)));
 		for (const run of runs) lines.push(ruleLine(run, decided(run, again)));
 	}
-	const reasons = again.reasons.map(({ msg }) => plain(msg));
-	const why = [again.cause, again.error, ...reasons].filter(part => part !== undefined);
+	const reasons = again.reasons.map(({ msg }) => msg);
+	const why = [again.cause, again.error, ...reasons].filter(part => part !== undefined).map(plain);
 	lines.push(`\nevaluated again: ${[again.verdict, ...why].join(' · ')}${same ? ', as recorded' : ''}\n`);
 	if (!same)
 		lines.push(`recorded was: ${plain(String(record.verdict))} · ${plain(String(record.cause ?? 'no cause'))}\n`);

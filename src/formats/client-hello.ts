@@ -19,6 +19,8 @@ const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
 const MAX_RECORD = 2 ** 14;
+/** It is read anew with every byte that comes: what is cut finer than anybody needs would be work without end. */
+const MAX_RECORDS = 128;
 
 const broken = (rule: string): { readonly broken: string } => ({ broken: rule });
 
@@ -30,6 +32,7 @@ export function readClientHello(bytes: Buffer): HelloRead {
 	for (let at = 0; have < wanted; ) {
 		if (at + RECORD_HEAD > bytes.length) return within(bytes);
 		if (bytes[at] !== HANDSHAKE || bytes[at + 1] !== 3) return broken('a record that is no handshake');
+		if (parts.length === MAX_RECORDS) return broken('the ClientHello is cut into too many records');
 		const length = bytes.readUInt16BE(at + 3);
 		if (length === 0 || length > MAX_RECORD) return broken('a record of a length that there is not');
 		const part = bytes.subarray(at + RECORD_HEAD, at + RECORD_HEAD + length);

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
+import { gzip } from 'node:zlib';
 import { type JsonRule, scanJson } from '../formats/json.ts';
 import { objectMember } from '../formats/json-member.ts';
 import { POLICY_PATHS, type PolicyPath } from '../model/call.ts';
 import { contractEntrypoint, packageEntrypoint } from './contract-module.ts';
 import { problem } from './problem.ts';
 import { readTar, type TarEntry, writeTar } from './tar.ts';
+import { unpack } from './unpack.ts';
 import type { Shape } from './verdict.ts';
 
 /** Compiled policy bundles, `.tar.gz` as `opa build -t wasm` makes them: `.manifest`, `data.json`, `policy.wasm`. */
@@ -16,7 +17,7 @@ const MAX_UNPACKED = 256 * 1024 * 1024;
 const MAX_ENTRIES = 10_000;
 /** Some deeper ones are beyond the stack of the module that reads them, now and then. */
 const DATA_LIMITS = { depth: 2_000, bytes: MAX_UNPACKED, anyNumber: true, anyKey: true };
-const MAX_MANIFEST = 4 * 1024 * 1024;
+const MAX_MANIFEST = 1024 * 1024;
 /** Of what we write into the manifest. */
 const METADATA_VERSION = 1;
 
@@ -55,17 +56,18 @@ export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update
 
 /**
  * Rejects with PolicyError. `path` is for the error's text. `judge` sees the files before anything of them is believed,
- * and says what is wrong with their signature.
+ * and says what is wrong with their signature. `limit`: bytes that it may unpack to; 256 MiB at most, and when absent.
  */
 export async function readBundle(
 	archive: Buffer,
 	path: string,
 	judge?: (files: ReadonlyMap<string, Buffer>) => string | undefined,
+	limit = MAX_UNPACKED,
 ): Promise<Bundle> {
 	if (archive.length > MAX_PACKED) throw problem(`the bundle is larger than ${MAX_PACKED} bytes`, path);
 	let entries: ReadonlyMap<string, Buffer>;
 	try {
-		const unpacked = await promisify(gunzip)(archive, { maxOutputLength: MAX_UNPACKED });
+		const unpacked = await unpack(archive, Math.min(limit, MAX_UNPACKED));
 		entries = new Map(readTar(unpacked, { entries: MAX_ENTRIES }).map(entry => [entry.path, entry.bytes]));
 	} catch (error) {
 		throw problem(`not a policy bundle: ${error instanceof Error ? error.message : 'unreadable'}`, path);
@@ -114,7 +116,7 @@ export async function readBundle(
 
 function readManifest(bytes: Buffer | undefined, path: string): Manifest {
 	if (bytes === undefined) throw problem('the bundle has no .manifest', path);
-	if (bytes.length > MAX_MANIFEST) throw problem('the .manifest of the bundle is larger than 4 MiB', path);
+	if (bytes.length > MAX_MANIFEST) throw problem(`the .manifest is larger than ${MAX_MANIFEST} bytes`, path);
 	const manifest = parsed(bytes);
 	const { revision, wasm = [], metadata } = isObject(manifest) ? manifest : { wasm: undefined };
 	if (
@@ -176,7 +178,7 @@ function faultText(rule: JsonRule): string {
 
 /** The Rego that a bundle was made from, by path as its author knows it, without what Sallyport adds. */
 export async function regoOf({ archive }: Bundle): Promise<ReadonlyMap<string, Buffer>> {
-	const entries = readTar(await promisify(gunzip)(archive, { maxOutputLength: MAX_UNPACKED }), {
+	const entries = readTar(await unpack(archive, MAX_UNPACKED), {
 		entries: MAX_ENTRIES,
 	});
 	const rego = entries.filter(({ path }) => path.endsWith('.rego') && !path.startsWith('sallyport-contract/'));
@@ -185,7 +187,7 @@ export async function regoOf({ archive }: Bundle): Promise<ReadonlyMap<string, B
 
 /** Puts what we know into the manifest of an archive that `opa build` made. */
 export async function annotate(archive: Buffer, revision: string, reads: ReadPaths): Promise<Buffer> {
-	const entries = readTar(await promisify(gunzip)(archive, { maxOutputLength: MAX_UNPACKED }), {
+	const entries = readTar(await unpack(archive, MAX_UNPACKED), {
 		entries: MAX_ENTRIES,
 	});
 	const manifest = entries.find(entry => entry.path === '.manifest');

@@ -12,6 +12,8 @@ import { BuiltinFailure, parseTerm, printTerm, type Value } from './value.ts';
 
 /** What one call of a built-in costs in steps, beside those of handing values over: some microseconds. */
 const BUILTIN_STEPS = 200;
+/** Characters of operands and results that the host reads or writes in the time of one step. */
+const CHARACTERS = 8;
 /** What each byte of an input adds to the fuel: reading it takes one step to eight. */
 const INPUT_STEPS = 10;
 /** Inputs are refused beyond this part of what memory the data leaves: parsed, they take many times their size. */
@@ -62,7 +64,8 @@ export class Engine {
 		this.#memory = memory;
 		this.#bytes = Buffer.from(memory.buffer);
 		this.#cleanBytes = this.#bytes.length;
-		this.#context = { now: () => nowOf(this.#input), patterns: new PatternCache() };
+		const spend = (steps: number): void => this.#spend(steps);
+		this.#context = { now: () => nowOf(this.#input), patterns: new PatternCache(spend), spend };
 		this.builtins = Object.freeze(Object.keys(builtins).sort());
 		const table: (Builtin | undefined)[] = [];
 		for (const [name, id] of Object.entries(builtins)) table[id] = options.builtins.get(name);
@@ -131,19 +134,39 @@ export class Engine {
 		return this.#bytes.toString('utf8', address, this.#bytes.indexOf(0, address));
 	}
 
+	/** Takes steps from what is left to the module. The counter is an integer: parts of steps are whole ones. */
+	#spend(steps: number): void {
+		const counter = this.#fuel > 0 ? this.#exports[FUEL] : undefined;
+		if (counter === undefined) return;
+		const left = Number(counter.value) - Math.ceil(steps);
+		counter.value = Math.max(left, -1);
+		if (left < 0) throw new Error('policy.fuel is used up');
+	}
+
+	#operand(address: number): Value {
+		const text = this.#text(this.#exports.opa_value_dump(address));
+		this.#spend(text.length / CHARACTERS);
+		return parseTerm(text);
+	}
+
 	/** One call of a built-in; address 0 is undefined. */
 	#call(id: number, operands: readonly number[]): number {
 		const builtin = this.#table[id];
 		if (builtin === undefined) throw new Error(`built-in function ${id} is not there`);
-		this.#pay();
+		this.#spend(BUILTIN_STEPS);
 		let result: Value | undefined;
 		try {
 			result = builtin(
-				operands.map(operand => parseTerm(this.#text(this.#exports.opa_value_dump(operand)))),
+				operands.map(operand => this.#operand(operand)),
 				this.#context,
 			);
 			if (result === undefined) return 0;
-			const text = printTerm(result);
+			let room = this.#pages * PAGE;
+			const text = printTerm(result, characters => {
+				this.#spend(characters / CHARACTERS);
+				room -= characters;
+				if (room < 0) throw new Error('a built-in function gave more than the memory of the policy holds');
+			});
 			const bytes = Buffer.byteLength(text);
 			const address = this.#exports.opa_malloc(bytes);
 			this.#view();
@@ -156,13 +179,6 @@ export class Engine {
 			if (error instanceof BuiltinFailure) return 0;
 			throw error;
 		}
-	}
-
-	#pay(): void {
-		const counter = this.#fuel > 0 ? this.#exports[FUEL] : undefined;
-		if (counter === undefined) return;
-		counter.value -= BUILTIN_STEPS;
-		if (counter.value < 0) throw new Error('there is no fuel left');
 	}
 
 	/**

@@ -6,6 +6,7 @@ import { nanoseconds } from './builtins/instant.ts';
 import { type Bundle, regoOf } from './bundle.ts';
 import { packageName } from './contract-module.ts';
 import type { Opa } from './opa.ts';
+import { closedIn } from './opa-capabilities.ts';
 import { problem } from './problem.ts';
 import { stageText } from './sources.ts';
 import { type Malformed, readStatement, type Statement } from './verdict.ts';
@@ -53,15 +54,20 @@ interface Output {
 	readonly explanation?: readonly Event[];
 }
 
-/** Rejects with PolicyError when the bundle holds no Rego, or `opa` cannot evaluate it. `input` is the text of the input. */
+/**
+ * Rejects with PolicyError when the bundle holds no Rego, or `opa` cannot evaluate it. `input` is the text of the input.
+ * The Rego need not be what the module was made from: it gets no further than the input.
+ */
 export async function explain(opa: Opa, bundle: Bundle, path: PolicyPath, input: string): Promise<Explained> {
 	const rego = await regoOf(bundle);
 	if (rego.size === 0) throw problem('the bundle holds no Rego, only WebAssembly: nobody can say which line decided');
 	const folder = await mkdtemp(join(tmpdir(), 'sallyport-explain-'));
 	try {
-		for (const [file, bytes] of rego) await stageText(folder, file, bytes);
-		await stageText(folder, 'data.json', bundle.data);
-		const output = await evaluate(opa, folder, `data.${packageName(path)}${clockOf(input)}`, input);
+		const more = await closedIn(opa, folder);
+		const staged = join(folder, 'bundle');
+		for (const [file, bytes] of rego) await stageText(staged, file, bytes);
+		await stageText(staged, 'data.json', bundle.data);
+		const output = await evaluate(opa, staged, more, `data.${packageName(path)}${clockOf(input)}`, input);
 		const value = output.result?.[0]?.expressions[0]?.value;
 		return {
 			statement: value === undefined ? undefined : readStatement(JSON.stringify([{ result: value }]), 'package'),
@@ -75,8 +81,8 @@ export async function explain(opa: Opa, bundle: Bundle, path: PolicyPath, input:
 /** Indexing and early exit leave rules out of the trace that somebody may look for. */
 const FLAGS = ['--disable-indexing', '--disable-early-exit', '--explain', 'full', '--format', 'json', '--stdin-input'];
 
-async function evaluate(opa: Opa, cwd: string, query: string, input: string): Promise<Output> {
-	const { stdout, stderr } = await opa.run(['eval', '-b', '.', ...FLAGS, query], { cwd, input });
+async function evaluate(opa: Opa, cwd: string, more: readonly string[], query: string, input: string): Promise<Output> {
+	const { stdout, stderr } = await opa.run(['eval', '-b', '.', ...FLAGS, ...more, query], { cwd, input });
 	let output: Output;
 	try {
 		output = JSON.parse(stdout) as Output;

@@ -48,12 +48,15 @@ export async function makeReady(job: Job): Promise<Ready | undefined> {
 	return { bundle, prepared: await prepareBundle(bundle, job.paths.join(', '), job) };
 }
 
-async function readOrigin({ paths, archive, verify, opa, environment }: Origin): Promise<Bundle> {
+async function readOrigin({ paths, archive, verify, opa, environment, memory }: Job): Promise<Bundle> {
 	const [path = ''] = paths;
 	const rules = await verifyRules(verify);
 	const judge = (files: ReadonlyMap<string, Buffer>): string | undefined => signatureProblem(files, rules);
-	if (archive !== undefined)
-		return await readBundle(Buffer.from(archive.buffer, archive.byteOffset, archive.byteLength), path, judge);
+	if (archive !== undefined) {
+		const bytes = Buffer.from(archive.buffer, archive.byteOffset, archive.byteLength);
+		// What a server sends unpacks to what the memory of its policy holds, and no more.
+		return await readBundle(bytes, path, judge, memory);
+	}
 	if (rules !== undefined && !(await isArchive(path)))
 		throw problem('`verify` is for compiled bundles: sources are not signed', path);
 	// `opa` is looked for at each reload: it may have been installed since.

@@ -18,9 +18,12 @@ export function readTar(archive: Buffer, limits: TarLimits): readonly TarEntry[]
 	const seen = new Set<string>();
 	let longName: string | undefined;
 	let at = 0;
+	let headers = 0;
 	while (at + BLOCK <= archive.length) {
 		const header = archive.subarray(at, at + BLOCK);
 		if (header.every(byte => byte === 0)) return entries;
+		// A file has two at most, the other for a long name; folders are few.
+		if (++headers > limits.entries * 3) throw new Error(`the archive has more than ${limits.entries * 3} entries`);
 		if (checksum(header) !== octal(header, 148, 8))
 			throw new Error('the archive is damaged: wrong checksum of a header');
 		const size = octal(header, 124, 12);
@@ -131,6 +134,6 @@ function octal(block: Buffer, start: number, length: number): number {
 /** The sum of the header's bytes, its own field counted as spaces. */
 function checksum(block: Buffer): number {
 	let sum = 0;
-	for (const [index, byte] of block.entries()) sum += index >= 148 && index < 156 ? 0x20 : byte;
+	for (let index = 0; index < BLOCK; index++) sum += index >= 148 && index < 156 ? 0x20 : (block[index] ?? 0);
 	return sum;
 }

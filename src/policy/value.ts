@@ -136,18 +136,29 @@ function numberOf(token: string): number | bigint {
 	return value;
 }
 
-/** The text of a term, for `opa_value_parse`. */
-export function printTerm(value: Value): string {
-	if (value === null || typeof value === 'boolean') return String(value);
-	if (typeof value === 'bigint') return value.toString();
-	if (typeof value === 'number') {
-		if (!Number.isFinite(value)) throw new BuiltinFailure('no finite number');
-		return String(value);
-	}
+/**
+ * The text of a term, for `opa_value_parse`. `wrote` is told of every part with its length, and may throw: what holds the
+ * same value in many places is far larger as a text.
+ */
+export function printTerm(value: Value, wrote: (characters: number) => void = () => {}): string {
+	const print = (value: Value): string => {
+		if (typeof value !== 'object' || value === null) {
+			const text = scalarText(value);
+			wrote(text.length);
+			return text;
+		}
+		wrote(1);
+		if (value instanceof RegoSet) return value.items.length === 0 ? 'set()' : `{${value.items.map(print).join(',')}}`;
+		if (isObject(value)) return `{${[...value].map(([key, item]) => `${print(key)}:${print(item)}`).join(',')}}`;
+		return `[${value.map(print).join(',')}]`;
+	};
+	return print(value);
+}
+
+function scalarText(value: null | boolean | number | bigint | string): string {
 	if (typeof value === 'string') return JSON.stringify(value);
-	if (value instanceof RegoSet) return value.items.length === 0 ? 'set()' : `{${value.items.map(printTerm).join(',')}}`;
-	if (isObject(value)) return `{${[...value].map(([key, item]) => `${printTerm(key)}:${printTerm(item)}`).join(',')}}`;
-	return `[${value.map(printTerm).join(',')}]`;
+	if (typeof value === 'number' && !Number.isFinite(value)) throw new BuiltinFailure('no finite number');
+	return String(value);
 }
 
 export const isObject = (value: Value): value is RegoObject => value instanceof Map;
@@ -161,8 +172,7 @@ export function equal(a: Value, b: Value): boolean {
 	if (isNumber(a) && isNumber(b)) return a >= b && a <= b;
 	if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
 	if (a instanceof RegoSet || b instanceof RegoSet) {
-		if (!(a instanceof RegoSet && b instanceof RegoSet) || a.items.length !== b.items.length) return false;
-		return a.items.every(item => b.items.some(other => equal(item, other)));
+		return a instanceof RegoSet && b instanceof RegoSet && a.items.length === b.items.length && keyOf(a) === keyOf(b);
 	}
 	if (isObject(a) || isObject(b)) {
 		if (!(isObject(a) && isObject(b)) || a.size !== b.size) return false;
@@ -172,6 +182,21 @@ export function equal(a: Value, b: Value): boolean {
 		});
 	}
 	return a.length === b.length && a.every((item, index) => equal(item, b[index] ?? null));
+}
+
+/** A text that equal values share and others do not, so that many can be compared in the time that it takes to write them. */
+export function keyOf(value: Value): string {
+	if (typeof value === 'number')
+		return Number.isInteger(value) && !Number.isSafeInteger(value) ? BigInt(value).toString() : String(value);
+	if (value instanceof RegoSet) return `<${[...new Set(value.items.map(keyOf))].sort().join(',')}>`;
+	if (typeof value === 'string') return JSON.stringify(value);
+	if (typeof value !== 'object' || value === null) return String(value);
+	if (isObject(value))
+		return `{${[...value]
+			.map(([key, item]) => `${keyOf(key)}:${keyOf(item)}`)
+			.sort()
+			.join(',')}}`;
+	return `[${value.map(keyOf).join(',')}]`;
 }
 
 /** The value under a key; undefined when there is none. */

@@ -175,7 +175,7 @@ test('a real API server takes every placement, and calls the webhook', async t =
 		const { spec } = created.json() as unknown as { readonly spec: PodSpec };
 		assert.deepEqual(
 			spec.initContainers?.map(({ name }) => name),
-			['sallyport', 'sallyport-egress', 'fetch'],
+			['sallyport-names', 'sallyport', 'sallyport-egress', 'fetch'],
 		);
 		const tokens = (name: string): readonly string[] =>
 			[...(spec.initContainers ?? []), ...spec.containers]

@@ -26,7 +26,7 @@ const patchOf = (pod: object, injection: Injection): readonly Operation[] => {
 for (const title of ['sidecar by webhook', 'sidecar by webhook, certificates by cert-manager']) {
 	const values = PLACEMENTS[title] ?? {};
 
-	test(`${title}: a pod with Sallyport is a pod, and Sallyport is the first thing in it`, t => {
+	test(`${title}: a pod with Sallyport is a pod, and before Sallyport nothing runs but what makes its copies of names`, t => {
 		const helm = toolFor(t, 'helm');
 		if (helm === undefined) return;
 		const pod: Manifest & { readonly spec: PodSpec } = patched(
@@ -37,17 +37,22 @@ for (const title of ['sidecar by webhook', 'sidecar by webhook, certificates by 
 		const { initContainers = [], containers, volumes = [] } = pod.spec;
 		assert.deepEqual(
 			initContainers.map(({ name }) => name),
-			['sallyport', 'sallyport-egress', 'fetch'],
+			['sallyport-names', 'sallyport', 'sallyport-egress', 'fetch'],
 		);
-		assert.equal(initContainers[0]?.restartPolicy, 'Always');
+		assert.equal(initContainers[1]?.restartPolicy, 'Always');
 		// Whoever mounts secrets, the SVID's socket or files, or the control socket is Sallyport.
 		const private_ = volumes.map(({ name }) => name).filter(name => !/^sallyport-(agent|no-token)$/.test(name));
-		for (const { name, volumeMounts = [] } of [...initContainers.slice(1), ...containers])
+		for (const { name, volumeMounts = [] } of [...initContainers.slice(2), ...containers])
 			assert.deepEqual(
 				volumeMounts.filter(mount => private_.includes(mount.name)),
 				[],
 				name,
 			);
+		const copies = initContainers[1]?.volumeMounts?.filter(({ name }) => name === 'sallyport-names');
+		assert.deepEqual(copies, [
+			{ name: 'sallyport-names', mountPath: '/etc/hosts', subPath: 'hosts', readOnly: true },
+			{ name: 'sallyport-names', mountPath: '/etc/resolv.conf', subPath: 'resolv.conf', readOnly: true },
+		]);
 		const agent = containers[0]?.volumeMounts?.find(({ name }) => name === 'sallyport-agent');
 		assert.equal(agent?.readOnly, true);
 		assert.deepEqual(containers[0]?.securityContext, {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { parse } from 'yaml';
@@ -90,7 +90,22 @@ test('a pod with what the chart injects: the agent is captured, and its ConfigMa
 	}
 	const { workspace, pod, manifests, configOf } = await stage(t, helm);
 	const injection = injectionShape.parse(parse(dataOf(find(manifests, 'ConfigMap', '-webhook'), 'injection.yaml')));
-	const [container, egress] = injection.initContainers;
+	const [names, container, egress] = injection.initContainers;
+	// With another folder than the one that is mounted in the cluster.
+	const { command: copying = [] } = names as { readonly command?: string[] };
+	mkdirSync(workspace.path('names'));
+	const copied = await pod.run(0, [
+		'env',
+		`PATH=${process.env['PATH']}`,
+		...copying.slice(0, -1),
+		workspace.path('names'),
+	]);
+	assert.equal(copied.status, 0, copied.stderr);
+	for (const name of ['hosts', 'resolv.conf'])
+		assert.equal(
+			readFileSync(workspace.path('names', name), 'utf8'),
+			readFileSync(workspace.path('etc', name), 'utf8'),
+		);
 	assert.deepEqual(container?.['args'], ['run', '--config', '/etc/sallyport/sallyport.yaml', '--watch']);
 	const sallyport = await startSallyport(t, workspace, {
 		through: pod.through(USER),

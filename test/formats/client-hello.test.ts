@@ -62,6 +62,15 @@ test('one that is cut into many records is one', () => {
 	assert.deepEqual(readClientHello(hello(undefined, 3)), {});
 });
 
+test('one that is cut finer than anybody needs is refused, and not read anew with every byte of it', () => {
+	const fine = hello([extension(21, Buffer.alloc(2000))], 1);
+	assert.deepEqual(readClientHello(fine), { broken: 'the ClientHello is cut into too many records' });
+	assert.deepEqual(readClientHello(fine.subarray(0, 128 * 6 + 5)), {
+		broken: 'the ClientHello is cut into too many records',
+	});
+	assert.equal(readClientHello(fine.subarray(0, 128 * 6)), 'more');
+});
+
 test('whatever comes is read, or refused, or waited for', () => {
 	const good = hello([sni(name('a.example')), extension(16, Buffer.from([0, 3, 2, 104, 50]))]);
 	fc.assert(

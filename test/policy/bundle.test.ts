@@ -160,7 +160,7 @@ test('what is no bundle is refused with the reason', async t => {
 				entries.map(entry => (entry.path === 'data.json' ? { path: entry.path, bytes: Buffer.from('[]') } : entry)),
 			),
 		),
-		/not an object/,
+		/not an object|is not JSON/,
 	);
 	await assert.rejects(
 		load(rewritten(archive, entries => [...entries, { path: 'x/data.json', bytes: Buffer.from('{}') }])),

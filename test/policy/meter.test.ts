@@ -22,7 +22,7 @@ const moduleOf = (
 		...section(3, [0x01, 0x00]),
 		...more.flat(),
 		...section(7, [0x01, 0x03, ...Buffer.from('run'), 0x00, 0x00]),
-		...section(10, [0x01, ...leb(body.length), ...body]),
+		...section(10, [0x01, ...leb(body.length)], body),
 	]);
 };
 
@@ -180,6 +180,9 @@ test('what cannot be metered is refused', () => {
 	refused(moduleOf([0x41, 0x00], [section(5, [0x01, 0x04, 0x01])]), /a memory of a kind that is not known/);
 	refused(moduleOf([0x41, 0x00], [section(5, [0x02, 0x00, 0x01, 0x00, 0x01])]), /more than one memory/);
 	refused(moduleOf([0x10, 0x07]), /calls a function that it does not have/);
+	// What would take more memory than there is before anybody sees that it is no policy.
+	refused(moduleOf([...repeated(1_000_001, [0x03, 0x40, 0x0b]), 0x41, 0x00]), /too large/);
+	refused(moduleOf(repeated(100_000, [0x02, 0x40])), /too large/);
 	refused(Buffer.from('hello, world'), /not a WebAssembly module/);
 	const whole = moduleOf(COUNTING);
 	for (let length = 9; length < whole.length; length++) {

@@ -1,18 +1,27 @@
-/** Carries out the `add` operations of an RFC 6902 patch, on a copy. */
+/** Carries out the `add` and `move` operations of an RFC 6902 patch, on a copy. */
 export function patched<T>(
 	document: T,
-	patch: readonly { readonly op: string; readonly path: string; readonly value: unknown }[],
+	patch: readonly { readonly op: string; readonly path: string; readonly value?: unknown; readonly from?: string }[],
 ): T {
 	const copy = structuredClone(document);
-	for (const { op, path, value } of patch) {
-		if (op !== 'add') throw new Error(`${op} is not used`);
-		const keys = path.split('/').slice(1);
+	const place = (pointer: string): readonly [unknown, string] => {
+		const keys = pointer.split('/').slice(1);
 		const last = keys.pop() ?? '';
-		let place: unknown = copy;
-		for (const key of keys) place = (place as Record<string, unknown>)[key];
-		if (Array.isArray(place)) place.splice(last === '-' ? place.length : Number(last), 0, structuredClone(value));
-		else if (typeof place === 'object' && place !== null)
-			(place as Record<string, unknown>)[last] = structuredClone(value);
+		let found: unknown = copy;
+		for (const key of keys) found = (found as Record<string, unknown>)[key];
+		return [found, last];
+	};
+	const taken = (pointer: string): unknown => {
+		const [from, at] = place(pointer);
+		if (!Array.isArray(from) || !(Number(at) < from.length)) throw new Error(`there is nothing at ${pointer}`);
+		return from.splice(Number(at), 1)[0];
+	};
+	for (const { op, path, value, from = '' } of patch) {
+		if (op !== 'add' && op !== 'move') throw new Error(`${op} is not used`);
+		const item = op === 'move' ? taken(from) : structuredClone(value);
+		const [to, last] = place(path);
+		if (Array.isArray(to)) to.splice(last === '-' ? to.length : Number(last), 0, item);
+		else if (typeof to === 'object' && to !== null) (to as Record<string, unknown>)[last] = item;
 		else throw new Error(`there is nothing at ${path}`);
 	}
 	return copy;

@@ -13,6 +13,8 @@ const INJECTION = injectionShape.parse({
 	volumes: [
 		{ name: 'sallyport-agent', emptyDir: {} },
 		{ name: 'sallyport-svid', csi: { driver: 'csi.spiffe.io' } },
+		{ name: 'sallyport-policy', configMap: { name: 'policy' } },
+		{ name: 'sallyport-secret-0', secret: { secretName: 'crm-token' } },
 	],
 	agentMounts: [{ name: 'sallyport-agent', mountPath: '/run/sallyport-agent', readOnly: true }],
 });
@@ -35,7 +37,7 @@ const namesOf = (list: unknown): readonly string[] => (list as { readonly name: 
 test('a bare pod gets all of it', () => {
 	const { spec } = after(pod());
 	assert.deepEqual(namesOf(spec['initContainers']), ['sallyport', 'sallyport-egress']);
-	assert.deepEqual(namesOf(spec['volumes']), ['sallyport-agent', 'sallyport-svid']);
+	assert.deepEqual(namesOf(spec['volumes']), namesOf(INJECTION.volumes));
 	assert.deepEqual(namesOf((spec['containers'] as { volumeMounts: unknown }[])[0]?.volumeMounts), ['sallyport-agent']);
 });
 
@@ -48,7 +50,7 @@ test('what a pod has stays, behind it', () => {
 		),
 	);
 	assert.deepEqual(namesOf(spec['initContainers']), ['sallyport', 'sallyport-egress', 'fetch']);
-	assert.deepEqual(namesOf(spec['volumes']), ['work', 'sallyport-agent', 'sallyport-svid']);
+	assert.deepEqual(namesOf(spec['volumes']), ['work', ...namesOf(INJECTION.volumes)]);
 	assert.deepEqual(namesOf((spec['containers'] as { volumeMounts: unknown }[])[0]?.volumeMounts), [
 		'work',
 		'sallyport-agent',
@@ -61,12 +63,42 @@ test('what a pod has stays, behind it', () => {
 	});
 });
 
+for (const [title, order] of [
+	['before them', ['early', 'sallyport', 'sallyport-egress']],
+	['between them', ['sallyport', 'early', 'sallyport-egress']],
+	['before one of them, the other of which is missing', ['early', 'sallyport-egress']],
+	['before them, the wrong way round', ['early', 'sallyport-egress', 'late', 'sallyport']],
+] as const) {
+	test(`a container that would run ${title} runs after the rules, held in`, () => {
+		const own = (name: string) => INJECTION.initContainers.find(container => container.name === name);
+		const initContainers = order.map(name => own(name) ?? { ...AGENT, name });
+		const { spec } = after(pod({ initContainers }));
+		const others = order.filter(name => own(name) === undefined);
+		assert.deepEqual(namesOf(spec['initContainers']), ['sallyport', 'sallyport-egress', ...others]);
+		for (const container of (spec['initContainers'] as Spec[]).slice(2))
+			assert.deepEqual(container['securityContext'], {
+				runAsUser: 1000,
+				allowPrivilegeEscalation: false,
+				capabilities: { drop: ['NET_RAW', 'SETUID'] },
+			});
+		assert.deepEqual(
+			(spec['initContainers'] as Spec[]).slice(0, 2),
+			INJECTION.initContainers.map(container => ({ ...container })),
+		);
+	});
+}
+
 test('a second time nothing is added', () => {
 	const once = after(pod());
-	const filled = structuredClone(once) as { spec: { initContainers: Record<string, unknown>[] } };
+	type Filled = {
+		spec: { initContainers: Record<string, unknown>[]; volumes: { configMap?: object; secret?: object }[] };
+	};
+	const filled = structuredClone(once) as unknown as Filled;
 	// As the API server does between the calls.
 	for (const container of filled.spec.initContainers)
 		Object.assign(container, { terminationMessagePath: '/dev/termination-log', resources: {} });
+	for (const { configMap, secret } of filled.spec.volumes)
+		Object.assign(configMap ?? secret ?? {}, { defaultMode: 420 });
 	assert.deepEqual(run(filled), { patch: [], warnings: [] });
 });
 
@@ -104,6 +136,11 @@ for (const [title, document, says] of [
 		pod({}, { securityContext: { capabilities: { add: ['cap_setuid'] } } }),
 		/capability cap_setuid/,
 	],
+	[
+		'files of other containers',
+		pod({}, { securityContext: { capabilities: { add: ['DAC_READ_SEARCH'] } } }),
+		/capability DAC_READ_SEARCH/,
+	],
 	['every capability', pod({}, { securityContext: { capabilities: { add: ['ALL'] } } }), /capability ALL/],
 	[
 		'an init container that may',
@@ -125,6 +162,43 @@ for (const [title, document, says] of [
 		'the same one with more in it',
 		pod({ initContainers: [{ ...INJECTION.initContainers[1], env: [{ name: 'LD_PRELOAD', value: '/x.so' }] }] }),
 		/init container sallyport-egress/,
+	],
+	[
+		'a part of the policy only',
+		pod({ volumes: [{ name: 'sallyport-policy', configMap: { name: 'policy', items: [{ key: 'a', path: 'a' }] } }] }),
+		/volume sallyport-policy/,
+	],
+	[
+		"a secret of Sallyport's",
+		pod({ volumes: [{ name: 'mine', secret: { secretName: 'crm-token' } }] }),
+		/volume mine has a secret that is Sallyport's/,
+	],
+	[
+		'the same among others',
+		pod({
+			volumes: [
+				{ name: 'mine', projected: { sources: [{ configMap: { name: 'x' } }, { secret: { name: 'crm-token' } }] } },
+			],
+		}),
+		/volume mine has a secret that is Sallyport's/,
+	],
+	[
+		'the same in a variable',
+		pod(
+			{},
+			{
+				env: [
+					{ name: 'A', value: '1' },
+					{ name: 'T', valueFrom: { secretKeyRef: { name: 'crm-token', key: 'x' } } },
+				],
+			},
+		),
+		/the environment of container agent has a secret/,
+	],
+	[
+		'the same in all variables of an init container',
+		pod({ initContainers: [{ ...AGENT, name: 'x', envFrom: [{ secretRef: { name: 'crm-token' } }] }] }),
+		/the environment of container x has a secret/,
 	],
 	[
 		'another volume of the name',

@@ -8,6 +8,19 @@ For a Deployment of one's own, with this chart as a dependency; the context is .
 The webhook adds the same.
 */}}
 {{- define "sallyport.initContainers" -}}
+# All containers of a pod share the files that names are looked up by, and root in any of them may write them. Sallyport gets
+# copies, made before anybody else runs.
+- name: sallyport-names
+  image: {{ include "sallyport.image" (list .Values.image .Chart) }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  command: [node, -e, "for (const name of ['hosts', 'resolv.conf']) fs.copyFileSync(`/etc/${name}`, `${process.argv[1]}/${name}`)", /names]
+  securityContext: {{ include "sallyport.restricted" . | nindent 4 }}
+  resources:
+    requests: { cpu: 10m, memory: 64Mi }
+    limits: { memory: 128Mi }
+  volumeMounts:
+    - { name: sallyport-names, mountPath: /names }
+    - { name: sallyport-no-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true }
 - {{ include "sallyport.container" . | nindent 2 | trim }}
   # A native sidecar: started before, and stopped after, everything else in the pod.
   restartPolicy: Always
@@ -79,6 +92,8 @@ volumeMounts:
   - { name: sallyport-run, mountPath: /run/sallyport }
   {{- if eq .Values.placement "sidecar" }}
   - { name: sallyport-agent, mountPath: {{ .Values.agent.path }} }
+  - { name: sallyport-names, mountPath: /etc/hosts, subPath: hosts, readOnly: true }
+  - { name: sallyport-names, mountPath: /etc/resolv.conf, subPath: resolv.conf, readOnly: true }
   {{- end }}
   {{- if eq .Values.identity.source "spiffe-csi" }}
   - { name: sallyport-svid, mountPath: /spiffe-workload-api, readOnly: true }
@@ -105,6 +120,8 @@ volumeMounts:
   emptyDir: { medium: Memory, sizeLimit: 1Mi }
 {{- if eq .Values.placement "sidecar" }}
 - name: sallyport-agent
+  emptyDir: { medium: Memory, sizeLimit: 1Mi }
+- name: sallyport-names
   emptyDir: { medium: Memory, sizeLimit: 1Mi }
 {{- end }}
 - name: sallyport-svid

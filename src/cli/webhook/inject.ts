@@ -1,17 +1,21 @@
 import type { Container, Injection, Pod } from './injection.ts';
+import { secretOfOurs } from './secrets.ts';
 
 /** RFC 6902. */
-export type Operation = { readonly op: 'add'; readonly path: string; readonly value: unknown };
+export type Operation =
+	| { readonly op: 'add'; readonly path: string; readonly value: unknown }
+	| { readonly op: 'move'; readonly path: string; readonly from: string };
 
 export type Injected =
 	| { readonly patch: readonly Operation[]; readonly warnings: readonly string[] }
 	/** Why a pod like this cannot be held in. */
 	| { readonly refused: string };
 
-/** With one of these a process lifts the rules, becomes Sallyport's user, or makes packets that no rule sees. */
+/** With one of these a process lifts the rules, becomes Sallyport's user, reads its files, or makes packets that no rule sees. */
 const FORBIDDEN: ReadonlySet<string> = new Set([
 	'ALL',
 	'BPF',
+	'DAC_READ_SEARCH',
 	'NET_ADMIN',
 	'NET_RAW',
 	'PERFMON',
@@ -29,13 +33,7 @@ export function inject({ spec }: Pod, injection: Injection): Injected {
 	const refused = whyNot({ spec }, injection);
 	if (refused !== undefined) return { refused };
 	const ours = new Set(injection.initContainers.map(({ name }) => name));
-	const present = new Set((spec.initContainers ?? []).map(({ name }) => name));
-	const missing = injection.initContainers.filter(({ name }) => !present.has(name));
-	const patch: Operation[] = [];
-	if (spec.initContainers == null) patch.push({ op: 'add', path: '/spec/initContainers', value: missing });
-	else
-		for (const [index, container] of missing.entries())
-			patch.push({ op: 'add', path: `/spec/initContainers/${index}`, value: container });
+	const patch: Operation[] = [...inFront(spec.initContainers, injection.initContainers)];
 
 	const volumes = injection.volumes.filter(({ name }) => !spec.volumes?.some(other => other.name === name));
 	if (spec.volumes == null) patch.push({ op: 'add', path: '/spec/volumes', value: volumes });
@@ -50,11 +48,10 @@ export function inject({ spec }: Pod, injection: Injection): Injected {
 		else for (const mount of mounts) patch.push({ op: 'add', path: `${path}/-`, value: mount });
 		holdIn(container, `/spec/containers/${index}`, patch);
 	}
-	for (const [index, container] of (spec.initContainers ?? []).entries()) {
-		if (ours.has(container.name)) continue;
-		holdIn(container, `/spec/initContainers/${index + missing.length}`, patch);
-	}
-	const unknown = others({ spec }, ours).filter(container => userOf(container, { spec }) === undefined);
+	const others = (spec.initContainers ?? []).filter(({ name }) => !ours.has(name));
+	for (const [index, container] of others.entries())
+		holdIn(container, `/spec/initContainers/${ours.size + index}`, patch);
+	const unknown = agentsOf({ spec }, ours).filter(container => userOf(container, { spec }) === undefined);
 	const warnings = unknown.map(
 		({ name }) =>
 			`container ${name} names no runAsUser: if its image runs as ${injection.user}, it gets around Sallyport`,
@@ -62,7 +59,27 @@ export function inject({ spec }: Pod, injection: Injection): Injected {
 	return { patch, warnings };
 }
 
-const others = ({ spec }: Pod, ours: ReadonlySet<string>): readonly Container[] => [
+/** Sallyport's are the first, in their order: what ran before the rules would have every way out. */
+function inFront(present: Pod['spec']['initContainers'], ours: readonly Container[]): readonly Operation[] {
+	if (present == null) return [{ op: 'add', path: '/spec/initContainers', value: ours }];
+	const path = (index: number): string => `/spec/initContainers/${index}`;
+	const names = present.map(({ name }) => name);
+	const patch: Operation[] = [];
+	for (const [index, container] of ours.entries()) {
+		const at = names.indexOf(container.name);
+		if (at === index) continue;
+		if (at > index) names.splice(at, 1);
+		names.splice(index, 0, container.name);
+		patch.push(
+			at > index
+				? { op: 'move', from: path(at), path: path(index) }
+				: { op: 'add', path: path(index), value: container },
+		);
+	}
+	return patch;
+}
+
+const agentsOf = ({ spec }: Pod, ours: ReadonlySet<string>): readonly Container[] => [
 	...spec.containers,
 	...(spec.initContainers ?? []).filter(({ name }) => !ours.has(name)),
 ];
@@ -95,11 +112,13 @@ function whyNot(pod: Pod, injection: Injection): string | undefined {
 	}
 	for (const volume of spec.volumes ?? []) {
 		const own = injection.volumes.find(({ name }) => name === volume.name);
-		if (own !== undefined && !holds(volume, own))
+		if (own !== undefined && !(holds(volume, own) && addsNothing(volume, own)))
 			return `volume ${own.name}: the name is Sallyport's, and this is another one`;
 	}
 	const ours = new Set(injection.initContainers.map(({ name }) => name));
-	for (const container of others(pod, ours)) {
+	const secret = secretOfOurs(pod, injection);
+	if (secret !== undefined) return secret;
+	for (const container of agentsOf(pod, ours)) {
 		const why = whyNotContainer(container, pod, injection);
 		if (why !== undefined) return `container ${container.name}: ${why}`;
 	}
@@ -141,6 +160,19 @@ const FILLED_IN: ReadonlySet<string> = new Set([
 const isOwn = (container: Container, own: Container): boolean =>
 	holds(container, { ...own, resources: undefined }) &&
 	Object.keys(container).every(key => key in own || FILLED_IN.has(key));
+
+/** Whether there is no more in it than in its own, but for what the API server fills in: `items` would leave a policy out. */
+function addsNothing(whole: unknown, own: unknown): boolean {
+	if (typeof whole !== 'object' || whole === null) return true;
+	return Object.entries(whole).every(
+		([key, value]) =>
+			key === 'defaultMode' ||
+			(typeof own === 'object' &&
+				own !== null &&
+				Object.hasOwn(own, key) &&
+				addsNothing(value, (own as Record<string, unknown>)[key])),
+	);
+}
 
 /** Whether all of `part` stands in `whole`, which the API server has filled with defaults. */
 function holds(whole: unknown, part: unknown): boolean {

@@ -6,6 +6,11 @@ export interface BuiltinContext {
 	/** Nanoseconds since the epoch: the input's `time`. Throws BuiltinFailure when the input has none. */
 	now(): bigint;
 	readonly patterns: PatternCache;
+	/**
+	 * Counts work of the host's by `policy.fuel`, beside the module's own steps; a step is some nanoseconds. What takes more
+	 * than time linear in its operands is to be counted before it is done. Throws when nothing is left.
+	 */
+	spend(steps: number): void;
 }
 
 /**

@@ -1,11 +1,13 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { aString, BuiltinFailure, isArray, isObject, members, RegoSet, type Value } from '../value.ts';
-import type { Family } from './contract.ts';
+import type { BuiltinContext, Family } from './contract.ts';
 
 /** `net.cidr_*` (RFC 4632, RFC 4291). Names are never looked up. */
 
 const MAX_EXPANDED = 65_536n;
 const MAX_PAIRS = 100_000;
+/** Steps for comparing one. */
+const PAIR = 16;
 
 interface Range {
 	readonly bits: 32 | 128;
@@ -96,11 +98,12 @@ function named(value: Value | undefined): readonly (readonly [Value, string])[] 
 	throw new BuiltinFailure('operand must be a string, an array, a set or an object');
 }
 
-function containsMatches(outer: Value | undefined, inner: Value | undefined): Value {
+function containsMatches(outer: Value | undefined, inner: Value | undefined, { spend }: BuiltinContext): Value {
 	const ranges = named(outer).map(([name, text]) => [name, cidrOrAddress(text)] as const);
 	const candidates = named(inner).map(([name, text]) => [name, cidrOrAddress(text)] as const);
 	if (ranges.length * candidates.length > MAX_PAIRS)
 		throw new Error(`net.cidr_contains_matches compares more than ${MAX_PAIRS} pairs`);
+	spend(ranges.length * candidates.length * PAIR);
 	return new RegoSet(
 		ranges.flatMap(([name, range]) =>
 			candidates.filter(([, candidate]) => contains(range, candidate)).map(([other]) => [name, other]),
@@ -149,7 +152,7 @@ function isValid(value: Value | undefined): boolean {
 }
 
 export const NET: Family = {
-	'net.cidr_contains_matches': ([outer, inner]) => containsMatches(outer, inner),
+	'net.cidr_contains_matches': ([outer, inner], context) => containsMatches(outer, inner, context),
 	'net.cidr_expand': ([range]) => expand(cidr(aString(range))),
 	'net.cidr_merge': ([ranges]) => merge(members(ranges).map(item => cidrOrNetwork(aString(item)))),
 	'net.cidr_is_valid': ([range]) => isValid(range),

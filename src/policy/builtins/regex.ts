@@ -1,6 +1,6 @@
-import type { RE2JS } from 're2js';
 import { aSmallInteger, aString, BuiltinFailure } from '../value.ts';
 import type { Family } from './contract.ts';
+import type { Pattern } from './pattern-cache.ts';
 
 /** `regex.*` with Go's rules for what counts as a match, on RE2. */
 
@@ -14,7 +14,7 @@ const MAX_OUTPUT = 4 * 1024 * 1024;
 
 const widthAt = (text: string, at: number): number => ((text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1);
 
-function matchFrom(pattern: RE2JS, text: string, at: number): Match | undefined {
+function matchFrom(pattern: Pattern, text: string, at: number): Match | undefined {
 	const matcher = pattern.matcher(text);
 	if (at > text.length || !matcher.find(at)) return undefined;
 	const groups = pattern.groupCount();
@@ -30,7 +30,7 @@ function matchFrom(pattern: RE2JS, text: string, at: number): Match | undefined 
 }
 
 /** regexp.FindAll: an empty match right behind a match does not count. */
-function findAll(pattern: RE2JS, text: string, limit: number): readonly Match[] {
+function findAll(pattern: Pattern, text: string, limit: number): readonly Match[] {
 	const found: Match[] = [];
 	let at = 0;
 	let before = -1;
@@ -46,7 +46,7 @@ function findAll(pattern: RE2JS, text: string, limit: number): readonly Match[] 
 }
 
 /** regexp.ReplaceAllString, `$1`, `${name}` and `$$` in the replacement. */
-function replaceAll(pattern: RE2JS, text: string, replacement: string): string {
+function replaceAll(pattern: Pattern, text: string, replacement: string): string {
 	const template = parseTemplate(replacement);
 	let output = '';
 	let last = 0;
@@ -56,8 +56,10 @@ function replaceAll(pattern: RE2JS, text: string, replacement: string): string {
 		if (match === undefined) break;
 		output += text.slice(last, match.start);
 		if (match.end > last || match.start === 0)
-			output += template.map(part => (typeof part === 'string' ? part : match.group(part.group))).join('');
-		if (output.length > MAX_OUTPUT) throw new Error(`regex.replace makes more than ${MAX_OUTPUT} characters`);
+			for (const part of template) {
+				output += typeof part === 'string' ? part : match.group(part.group);
+				if (output.length > MAX_OUTPUT) throw new Error(`regex.replace makes more than ${MAX_OUTPUT} characters`);
+			}
 		last = match.end;
 		const width = at < text.length ? widthAt(text, at) : 0;
 		if (at + width > match.end) at += width;
@@ -84,7 +86,7 @@ function parseTemplate(text: string): readonly Part[] {
 }
 
 /** regexp.Split with no limit. */
-function split(pattern: RE2JS, source: string, text: string): readonly string[] {
+function split(pattern: Pattern, source: string, text: string): readonly string[] {
 	if (source !== '' && text === '') return [''];
 	const pieces: string[] = [];
 	let begin = 0;

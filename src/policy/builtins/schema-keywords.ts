@@ -1,5 +1,15 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { anObject, BuiltinFailure, equal, isArray, isNumber, isObject, type RegoObject, type Value } from '../value.ts';
+import {
+	anObject,
+	BuiltinFailure,
+	equal,
+	isArray,
+	isNumber,
+	isObject,
+	keyOf,
+	type RegoObject,
+	type Value,
+} from '../value.ts';
 import type { BuiltinContext } from './contract.ts';
 import { nanoseconds } from './instant.ts';
 
@@ -121,10 +131,15 @@ export const KEYWORDS: ReadonlyMap<string, Check> = new Map(
 						`Invalid type. Expected: ${types.map(String).join('/')}, given: ${typeOf(asked.value)}`,
 					);
 		},
-		enum: asked =>
-			every(asked).some(item => equal(item, asked.value))
+		enum: asked => {
+			const { context, value } = asked;
+			return every(asked).some(item => {
+				context.spend(1);
+				return equal(item, value);
+			})
 				? []
-				: broken(asked, 'enum', 'must be one of the enumerated values'),
+				: broken(asked, 'enum', 'must be one of the enumerated values');
+		},
 		const: asked => (equal(asked.operand, asked.value) ? [] : broken(asked, 'const', 'does not match the constant')),
 		minimum: bound('number_gte', number, atLeast),
 		maximum: bound('number_lte', number, atMost),
@@ -160,9 +175,11 @@ export const KEYWORDS: ReadonlyMap<string, Check> = new Map(
 			);
 		},
 		properties: asked => {
-			const { value, validator, field } = asked;
+			const { value, validator, field, context } = asked;
 			if (!isObject(value)) return [];
-			return [...anObject(asked.operand)].flatMap(([name, schema]) => {
+			const schemas = anObject(asked.operand);
+			context.spend(schemas.size);
+			return [...schemas].flatMap(([name, schema]) => {
 				const item = value.get(name);
 				return item === undefined ? [] : validator.errors(item, schema, below(field, String(name)));
 			});
@@ -232,9 +249,7 @@ export const KEYWORDS: ReadonlyMap<string, Check> = new Map(
 		uniqueItems: asked => {
 			const { value } = asked;
 			if (asked.operand !== true || !isArray(value)) return [];
-			return value.some((item, index) => value.slice(0, index).some(other => equal(item, other)))
-				? broken(asked, 'unique', 'items must be unique')
-				: [];
+			return new Set(value.map(keyOf)).size < value.length ? broken(asked, 'unique', 'items must be unique') : [];
 		},
 		allOf: asked => every(asked).flatMap(schema => asked.validator.errors(asked.value, schema, asked.field)),
 		anyOf: asked =>

@@ -4,6 +4,7 @@ import { compare } from './order.ts';
 /** `sprintf`, as OPA gives it to Go's fmt.Sprintf: integers, floats and strings; everything else as its text. */
 
 const MAX_WIDTH = 1_000;
+const MAX_OUTPUT = 4 * 1024 * 1024;
 
 type Argument =
 	| { readonly type: 'int64' | '*big.Int'; readonly value: bigint }
@@ -48,6 +49,7 @@ export function sprintf(format: string, values: readonly Value[]): string {
 	const args = values.map(argument);
 	let next = 0;
 	let reordered = false;
+	let room = MAX_OUTPUT;
 	const directive = /%([-+# 0]*)(?:\[(\d+)\])?(\*|\d+)?(?:\.(\*|\d+)?)?(?:\[(\d+)\])?(.)?/gsu;
 	const star = (text: string | undefined): number | undefined => {
 		if (text === undefined) return undefined;
@@ -83,7 +85,7 @@ export function sprintf(format: string, values: readonly Value[]): string {
 			const taken = args[next++];
 			if (taken === undefined) return index === undefined ? `%!${letter}(MISSING)` : `%!${letter}(BADINDEX)`;
 			const minus = flags.includes('-') || (wide !== undefined && wide < 0);
-			return print(taken, {
+			const printed = print(taken, {
 				minus,
 				plus: flags.includes('+'),
 				sharp: flags.includes('#'),
@@ -93,6 +95,9 @@ export function sprintf(format: string, values: readonly Value[]): string {
 				precision: precise,
 				letter,
 			});
+			room -= printed.length;
+			if (room < 0) throw new Error(`sprintf makes more than ${MAX_OUTPUT} characters`);
+			return printed;
 		},
 	);
 	if (reordered || next >= args.length) return text;

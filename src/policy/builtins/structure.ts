@@ -5,41 +5,56 @@ import {
 	equal,
 	isArray,
 	isObject,
+	keyOf,
 	lookUp,
 	members,
 	RegoSet,
 	type Value,
 } from '../value.ts';
-import type { Family } from './contract.ts';
+import type { BuiltinContext, Family } from './contract.ts';
 
 /** Objects, arrays and sets as a whole. */
 
+/** Steps for copying an entry of an object. */
+const ENTRY = 8;
+
+type Spend = BuiltinContext['spend'];
+
 /** Whether the first holds the second: keys and values deeply, members, or for arrays a stretch. */
-function subset(outer: Value | undefined, inner: Value | undefined): boolean {
+function subset(outer: Value | undefined, inner: Value | undefined, spend: Spend): boolean {
 	if (outer === undefined || inner === undefined || typeof outer !== 'object' || typeof inner !== 'object')
 		throw new BuiltinFailure('operands must be collections');
-	if (outer instanceof RegoSet && inner instanceof RegoSet)
-		return inner.items.every(item => outer.items.some(other => equal(item, other)));
+	if (outer instanceof RegoSet && inner instanceof RegoSet) return allIn(inner.items, outer.items);
 	if (outer === null || inner === null) throw new BuiltinFailure('operands must be collections');
-	if (isObject(outer) && isObject(inner)) return [...inner].every(([key, item]) => holds(lookUp(outer, key), item));
-	if (isArray(outer) && isArray(inner)) return stretch(outer, inner);
-	if (isArray(outer) && inner instanceof RegoSet)
-		return inner.items.every(item => outer.some(other => equal(item, other)));
+	if (isObject(outer) && isObject(inner))
+		return [...inner].every(([key, item]) => holds(lookUp(outer, key), item, spend));
+	if (isArray(outer) && isArray(inner)) return stretch(outer, inner, spend);
+	if (isArray(outer) && inner instanceof RegoSet) return allIn(inner.items, outer);
 	throw new BuiltinFailure('operands must be collections of one kind');
 }
 
-function holds(outer: Value | undefined, inner: Value): boolean {
+function holds(outer: Value | undefined, inner: Value, spend: Spend): boolean {
 	if (outer === undefined) return false;
 	const collections =
 		(isObject(outer) && isObject(inner)) ||
 		(outer instanceof RegoSet && inner instanceof RegoSet) ||
 		(isArray(outer) && isArray(inner));
-	return collections ? subset(outer, inner) : equal(outer, inner);
+	return collections ? subset(outer, inner, spend) : equal(outer, inner);
 }
 
-function stretch(outer: readonly Value[], inner: readonly Value[]): boolean {
-	for (let start = 0; start + inner.length <= outer.length; start++) {
-		if (inner.every((item, index) => equal(item, outer[start + index] ?? null))) return true;
+function allIn(inner: readonly Value[], outer: readonly Value[]): boolean {
+	const keys = new Set(outer.map(keyOf));
+	return inner.every(item => keys.has(keyOf(item)));
+}
+
+function stretch(outer: readonly Value[], inner: readonly Value[], spend: Spend): boolean {
+	const keys = outer.map(keyOf);
+	const wanted = inner.map(keyOf);
+	for (let start = 0; start + wanted.length <= keys.length; start++) {
+		let same = 0;
+		while (same < wanted.length && wanted[same] === keys[start + same]) same++;
+		if (same === wanted.length) return true;
+		spend(same + 1);
 	}
 	return false;
 }
@@ -55,7 +70,7 @@ function pathOf(value: Value | undefined): Path {
 }
 
 /** JSON Patch (RFC 6902). An operation that cannot be done makes the whole undefined. */
-function patch(document: Value, operations: readonly Value[]): Value {
+function patch(document: Value, operations: readonly Value[], spend: Spend): Value {
 	let result = document;
 	for (const item of operations) {
 		const operation = anObject(item);
@@ -67,18 +82,14 @@ function patch(document: Value, operations: readonly Value[]): Value {
 			if (given === undefined) throw new BuiltinFailure('a value is missing');
 			return given;
 		};
-		if (kind === 'add') result = change(result, path, () => needed(), true);
-		else if (kind === 'remove') result = change(result, path, () => undefined, false);
-		else if (kind === 'replace') result = change(result, path, () => needed(), false);
-		else if (kind === 'copy') result = change(result, path, () => at(result, from()), true);
+		if (kind === 'add') result = change(result, path, { make: needed, insert: true, spend });
+		else if (kind === 'remove') result = change(result, path, { make: nothing, insert: false, spend });
+		else if (kind === 'replace') result = change(result, path, { make: needed, insert: false, spend });
+		else if (kind === 'copy') result = change(result, path, { make: () => at(result, from()), insert: true, spend });
 		else if (kind === 'move') {
 			const moved = at(result, from());
-			result = change(
-				change(result, from(), () => undefined, false),
-				path,
-				() => moved,
-				true,
-			);
+			const without = change(result, from(), { make: nothing, insert: false, spend });
+			result = change(without, path, { make: () => moved, insert: true, spend });
 		} else if (kind === 'test') {
 			if (!equal(at(result, path), needed())) throw new BuiltinFailure('a test failed');
 		} else throw new BuiltinFailure('unknown operation');
@@ -100,8 +111,19 @@ function child(value: Value, part: string): Value | undefined {
 	return typeof value === 'object' && value !== null ? lookUp(value, part) : undefined;
 }
 
-/** The document with what lies at the path made anew; undefined removes it. `insert` may make what is not there. */
-function change(document: Value, path: Path, make: () => Value | undefined, insert: boolean): Value {
+interface How {
+	/** Undefined removes what is there. */
+	readonly make: () => Value | undefined;
+	/** It may make what is not there. */
+	readonly insert: boolean;
+	readonly spend: Spend;
+}
+
+const nothing = (): undefined => undefined;
+
+/** The document with what lies at the path made anew. */
+function change(document: Value, path: Path, how: How): Value {
+	const { make, insert } = how;
 	const [part, ...rest] = path;
 	if (part === undefined) {
 		const made = make();
@@ -112,18 +134,20 @@ function change(document: Value, path: Path, make: () => Value | undefined, inse
 	const present = document instanceof RegoSet || !isArray(document) || part !== '-' ? child(document, part) : undefined;
 	if (rest.length > 0) {
 		if (present === undefined) throw new BuiltinFailure('there is nothing at the path');
-		return placed(document, part, change(present, rest, make, insert), false);
+		return placed(document, part, change(present, rest, how), { ...how, insert: false });
 	}
 	if (present === undefined && !insert) throw new BuiltinFailure('there is nothing at the path');
-	return placed(document, part, make(), insert);
+	return placed(document, part, make(), how);
 }
 
-function placed(document: Value, part: string, value: Value | undefined, insert: boolean): Value {
+function placed(document: Value, part: string, value: Value | undefined, { insert, spend }: How): Value {
 	if (document instanceof RegoSet) {
+		spend(document.items.length);
 		const others = document.items.filter(item => item !== part && !(typeof item === 'number' && String(item) === part));
 		return new RegoSet(value === undefined ? others : [...others, value]);
 	}
 	if (isArray(document)) {
+		spend(document.length);
 		const items = [...document];
 		const index = part === '-' ? items.length : Number(part);
 		if (!/^(-|0|[1-9]\d{0,8})$/.test(part) || index > items.length) throw new BuiltinFailure('there is no such index');
@@ -132,15 +156,16 @@ function placed(document: Value, part: string, value: Value | undefined, insert:
 		return items;
 	}
 	const object = new Map(anObject(document));
+	spend(object.size * ENTRY);
 	if (value === undefined) object.delete(part);
 	else object.set(part, value);
 	return object;
 }
 
 export const STRUCTURE: Family = {
-	'object.subset': ([outer, inner]) => subset(outer, inner),
-	'json.patch': ([document, operations]) => {
+	'object.subset': ([outer, inner], { spend }) => subset(outer, inner, spend),
+	'json.patch': ([document, operations], { spend }) => {
 		if (document === undefined) return undefined;
-		return patch(document, members(operations));
+		return patch(document, members(operations), spend);
 	},
 };

@@ -1,5 +1,5 @@
 import { type Walk, walk } from './instructions.ts';
-import { type Reader, Unmetered } from './reader.ts';
+import { type Reader, tooLarge, Unmetered } from './reader.ts';
 import { type FunctionType, valueType } from './sections.ts';
 
 /**
@@ -9,6 +9,10 @@ import { type FunctionType, valueType } from './sections.ts';
 
 /** Instructions that one step pays for. */
 const A_STEP = 256;
+
+/** Places where the counter is lowered or read again, in one module: a thousand rules have some ten thousand. */
+export const MOST_PLACES = 1_000_000;
+const DEEPEST = 10_000;
 
 /** One function. Places are offsets in the bytes of its reader. */
 export interface Func {
@@ -99,6 +103,7 @@ class Flow implements Walk {
 
 	enter(at: number, after: number, kind: 'block' | 'loop' | 'if'): void {
 		this.plain(at, 1);
+		if (this.#frames.length === DEEPEST) throw tooLarge();
 		this.#frames.push({ kind, entered: this.#here, ways: NOWHERE });
 		if (kind !== 'loop') return;
 		this.loops = true;
@@ -141,10 +146,13 @@ class Flow implements Walk {
 	call(at: number, after: number, index: number | undefined): void {
 		const { unpaid, changes } = (index === undefined ? undefined : this.#costOf(index)) ?? UNKNOWN;
 		this.plain(at, Math.min(A_STEP, unpaid + 2));
-		if (changes) this.returns.push(after);
+		if (!changes) return;
+		if (this.returns.length === MOST_PLACES) throw tooLarge();
+		this.returns.push(after);
 	}
 
 	#step(at: number): void {
+		if (this.steps.length === MOST_PLACES) throw tooLarge();
 		this.steps.push(at);
 		if (this.#here !== NOWHERE) this.#here = 0;
 	}

@@ -1,5 +1,5 @@
-import { type Cost, type Func, functionOf } from './flow.ts';
-import { leb, Reader, Unmetered } from './reader.ts';
+import { type Cost, type Func, functionOf, MOST_PLACES } from './flow.ts';
+import { leb, Reader, tooLarge, Unmetered } from './reader.ts';
 import { CODE, EXPORT, GLOBAL, HEAD, KIND_GLOBAL, type Layout, layoutOf, ORDER } from './sections.ts';
 
 /**
@@ -81,6 +81,7 @@ function withCounting(body: Buffer, { functions: types, imported, globals }: Lay
 	const codes = types.map(type => ({ type, code: reader.part(reader.u32()) }));
 	if (!reader.done) throw new Unmetered('the module has code that no function is');
 	const functions: (Func | undefined)[] = [];
+	let places = 0;
 	/** Functions are read before those that call them; what calls itself, or in long chains, is not known then. */
 	const read = (own: number, way: ReadonlySet<number>): Func => {
 		const { type, code } = codes[own] ?? {};
@@ -94,6 +95,8 @@ function withCounting(body: Buffer, { functions: types, imported, globals }: Lay
 			return here.has(callee) || here.size > LONGEST_CHAIN ? undefined : read(callee, here).cost;
 		});
 		functions[own] = func;
+		places += func.steps.length + func.returns.length;
+		if (places > MOST_PLACES) throw tooLarge();
 		return func;
 	};
 	const parts: Buffer[] = [leb(types.length)];

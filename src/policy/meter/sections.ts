@@ -1,5 +1,5 @@
 import { VALUE_TYPES } from './instructions.ts';
-import { Reader, Unmetered } from './reader.ts';
+import { Reader, tooLarge, Unmetered } from './reader.ts';
 
 /** What is read of a module beside its code (WebAssembly Core Specification 2.0 §5.5). */
 
@@ -16,6 +16,8 @@ export const CODE = 10;
 const MEMORY_KIND = 2;
 export const KIND_GLOBAL = 3;
 const FUNCTION_TYPE = 0x60;
+/** Types, functions, or values of one: a thousand rules have some thousand functions. */
+const MOST = 200_000;
 
 export interface Section {
 	readonly id: number;
@@ -48,7 +50,7 @@ export function layoutOf(wasm: Buffer): Layout {
 	const imports = importsOf(of(IMPORT));
 	const functions: FunctionType[] = [];
 	const named = of(FUNCTION);
-	for (let left = named?.u32() ?? 0; left > 0; left--) {
+	for (let left = countOf(named); left > 0; left--) {
 		const type = types[named?.u32() ?? -1];
 		if (type === undefined) throw new Unmetered('the module has a function of a type that it does not have');
 		functions.push(type);
@@ -80,7 +82,7 @@ function sectionsOf(wasm: Buffer): readonly Section[] {
 
 function typesOf(reader: Reader | undefined): readonly FunctionType[] {
 	const types: FunctionType[] = [];
-	for (let left = reader?.u32() ?? 0; reader !== undefined && left > 0; left--) {
+	for (let left = countOf(reader); reader !== undefined && left > 0; left--) {
 		if (reader.byte() !== FUNCTION_TYPE) throw new Unmetered('the module has a type that is not known');
 		const parameters = valuesOf(reader).length;
 		types.push({ parameters, results: valuesOf(reader) });
@@ -88,9 +90,15 @@ function typesOf(reader: Reader | undefined): readonly FunctionType[] {
 	return types;
 }
 
+function countOf(reader: Reader | undefined): number {
+	const count = reader?.u32() ?? 0;
+	if (count > MOST) throw tooLarge();
+	return count;
+}
+
 function valuesOf(reader: Reader): readonly number[] {
 	const values: number[] = [];
-	for (let left = reader.u32(); left > 0; left--) values.push(valueType(reader));
+	for (let left = countOf(reader); left > 0; left--) values.push(valueType(reader));
 	return values;
 }
 
