@@ -95,7 +95,7 @@ test('whatever an archive is, the good bundle stays in force, and what was wrong
 			[
 				'data that is no object',
 				body(packed((path, bytes) => [{ path, bytes: path === 'data.json' ? Buffer.from('[{}]') : bytes }])),
-				/the data document is no JSON object/,
+				/the data document is not an object/,
 			],
 			[
 				'a broken module',
