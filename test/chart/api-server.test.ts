@@ -3,8 +3,9 @@ import { execFileSync, spawn } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
 import { type TestContext, test } from 'node:test';
 import { stringify } from 'yaml';
-import { type ApiServer, definitionOf, startApiServer } from '../support/api-server.ts';
+import { type ApiServer, startApiServer } from '../support/api-server.ts';
 import { CHART, dataOf, find, type Manifest, PLACEMENTS, POLICY, rendered, toolFor } from '../support/chart.ts';
+import { customDefinitions } from '../support/kubernetes-schema.ts';
 import type { PodSpec } from '../support/pod-security.ts';
 import { SALLYPORT } from '../support/sallyport.ts';
 import { until } from '../support/until.ts';
@@ -85,17 +86,12 @@ test('a real API server takes every placement, and calls the webhook', async t =
 	]);
 	for (const name of ['default', 'researcher'])
 		await applied(api, [{ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace: 'agents' } }]);
-	const foreign = rendered(helm, { ...PLACEMENTS['gateway with everything'] }).filter(({ apiVersion }) =>
-		apiVersion.startsWith('monitoring.'),
-	);
-	const certificates = rendered(helm, PLACEMENTS['sidecar by webhook, certificates by cert-manager'] ?? {});
-	for (const manifest of [...foreign, find(certificates, 'Certificate')]) {
-		const definition = definitionOf(manifest);
+	for (const definition of customDefinitions()) {
+		const { group, names, versions } = definition.spec;
 		await applied(api, [definition]);
-		const path = `/apis/${manifest.apiVersion}`;
 		await until(
-			async () => (await api.request('GET', path)).body.includes(manifest.kind),
-			`${manifest.kind} is served`,
+			async () => (await api.request('GET', `/apis/${group}/${versions[0]?.name}`)).body.includes(names.kind),
+			`${names.kind} is served`,
 		);
 	}
 

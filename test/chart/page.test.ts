@@ -28,7 +28,7 @@ for (const { place, values: one } of values) {
 			Object.keys(one).filter(key => !known.includes(key)),
 			[],
 		);
-		for (const manifest of rendered(helm, one)) assert.deepEqual(schema.problems(manifest) ?? [], [], manifest.kind);
+		for (const manifest of rendered(helm, one)) assert.deepEqual(schema.problems(manifest), [], manifest.kind);
 	});
 }
 
