@@ -11,6 +11,7 @@ import { SALLYPORT } from '../support/sallyport.ts';
 import { until } from '../support/until.ts';
 import { makeWorkspace, type Workspace } from '../support/workspace.ts';
 import { AGENT_POD } from './agent-pod.ts';
+import { assertFires } from './firing.ts';
 
 const namespace = (name: string, labels: Readonly<Record<string, string>> = {}): Manifest =>
 	({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }) as Manifest;
@@ -160,8 +161,12 @@ test('a real API server takes every placement, and calls the webhook', async t =
 	await t.test('a pod with the label gets Sallyport by the webhook; who would get around it is refused', async () => {
 		const manifests = rendered(helm, PLACEMENTS['sidecar by webhook'] ?? {});
 		await applied(api, manifests);
+		const quiet = (await api.request('GET', '/metrics')).body;
 		const waiting = await api.create({ ...AGENT_POD, metadata: { ...AGENT_POD.metadata, name: 'early' } });
 		assert.equal(waiting.status, 500, 'without the webhook no agent starts');
+		const promtool = toolFor(t, 'promtool');
+		const broken = (await api.request('GET', '/metrics')).body;
+		if (promtool !== undefined) assertFires(t, promtool, ['SallyportWebhookFails'], { texts: [quiet, broken] });
 		await serveWebhook(t, workspace, api, manifests);
 
 		const created = await until(async () => {
