@@ -178,6 +178,8 @@ async function startApp(file: string, first: Config, environment: NodeJS.Process
 	});
 	onScrape(metrics.callsOpen, () => metrics.callsOpen.set(calls.open));
 	onScrape(metrics.spoolBytes, () => metrics.spoolBytes.set(audit.status().bytes));
+	metrics.spoolLimit.set(config.audit.limit);
+	onScrape(metrics.writable, () => metrics.writable.set(audit.unwritable === undefined ? 1 : 0));
 	let peerCredentials = await peerCredentialsFor(config, undefined);
 	const proxy = new SidecarProxy({
 		identity: {

@@ -144,6 +144,11 @@ export function createMetrics(version: string, agents = 0) {
 			registers,
 		}),
 		spoolBytes: new Gauge({ name: 'sallyport_audit_spool_bytes', help: 'Size of the audit directory.', registers }),
+		spoolLimit: new Gauge({
+			name: 'sallyport_audit_limit_bytes',
+			help: 'audit.limit: the size of the audit directory at which records cannot be written.',
+			registers,
+		}),
 		oldestUnsent: new Gauge({
 			name: 'sallyport_audit_oldest_unsent_timestamp_seconds',
 			help: 'Time of the oldest record that a sink has not taken; 0 when it has all.',
@@ -168,6 +173,11 @@ export function createMetrics(version: string, agents = 0) {
 			labelNames: ['type'],
 			registers,
 		}),
+		writable: new Gauge({
+			name: 'sallyport_audit_writable',
+			help: '1 while records can be written; 0: calls are refused, unless audit.on_failure is continue.',
+			registers,
+		}),
 		auditFailures: new Counter({
 			name: 'sallyport_audit_failures_total',
 			help: 'Times that records began to be unwritable, by reason; `agent_share`: those of one agent, `sink`: that of `audit.commit` was too late.',
@@ -182,6 +192,11 @@ export function createMetrics(version: string, agents = 0) {
 		revocations: new Gauge({
 			name: 'sallyport_revocations',
 			help: 'Revocations in force, those of the list that the fleet follows included.',
+			registers,
+		}),
+		revocationsUnkept: new Gauge({
+			name: 'sallyport_revocations_unkept',
+			help: 'Revocations by operators that are in force and could not be kept: a restart would lose them.',
 			registers,
 		}),
 		revokedConnections: new Counter({

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { parse } from 'yaml';
 import { injectionShape } from '../../src/cli/webhook/injection.ts';
 import { dataOf, find, type Manifest, rendered, toolFor } from '../support/chart.ts';
+import { mountVolume } from '../support/mounted.ts';
 import { AGENT_USER, handOver, makePod, podMissing, WORLD } from '../support/pod.ts';
 import { policyOf, SALLYPORT, startSallyport } from '../support/sallyport.ts';
 import { until } from '../support/until.ts';
@@ -14,16 +14,6 @@ import { makeWorkspace, type Workspace } from '../support/workspace.ts';
 /** The chart's own user, and what the pod's fields would say. */
 const USER = 17_400;
 const AGENT = 'spiffe://example.org/agents/agents/researcher';
-
-/** A ConfigMap as the kubelet mounts it: files are links into `..data`, and that is a link which is swapped. */
-function mountConfigMap(folder: string, files: Readonly<Record<string, string | Buffer>>, version: number): void {
-	const own = `..version-${version}`;
-	mkdirSync(join(folder, own), { recursive: true });
-	for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, own, name), content, { mode: 0o644 });
-	symlinkSync(own, join(folder, '..data_tmp'));
-	renameSync(join(folder, '..data_tmp'), join(folder, '..data'));
-	if (version === 1) for (const name of Object.keys(files)) symlinkSync(join('..data', name), join(folder, name));
-}
 
 /** Compiles a policy that allows what it says. */
 function bundleOf(workspace: Workspace, name: string, rule: string): Buffer {
@@ -58,13 +48,13 @@ async function stage(t: TestContext, helm: string) {
 	const manifests = rendered(helm, values({}));
 	const configOf = (list: readonly Manifest[]): string =>
 		placed(workspace, dataOf(find(list, 'ConfigMap', '-config'), 'sallyport.yaml'));
-	mountConfigMap(workspace.path('config'), { 'sallyport.yaml': configOf(manifests) }, 1);
-	mountConfigMap(
+	mountVolume(workspace.path('config'), { 'sallyport.yaml': configOf(manifests) }, 1);
+	mountVolume(
 		workspace.path('policy'),
 		{ 'policy.tar.gz': bundleOf(workspace, 'first', 'allow if input.target.port == 80') },
 		1,
 	);
-	mountConfigMap(
+	mountVolume(
 		workspace.path('svid'),
 		{
 			'tls.crt': execFileSync('cat', [workspace.path('certs/sallyport.pem')]),
@@ -130,10 +120,10 @@ test('a pod with what the chart injects: the agent is captured, and its ConfigMa
 	assert.equal(probed.status, 0, probed.stderr);
 
 	const second = bundleOf(workspace, 'second', 'allow if input.target.name == "crm"');
-	mountConfigMap(workspace.path('policy'), { 'policy.tar.gz': second }, 2);
+	mountVolume(workspace.path('policy'), { 'policy.tar.gz': second }, 2);
 	await until(async () => (await call('http://api.test-public.com/')) === '403', 'the new policy is in force');
 	const next = configOf(rendered(helm, values(CRM)));
-	mountConfigMap(workspace.path('config'), { 'sallyport.yaml': next }, 2);
+	mountVolume(workspace.path('config'), { 'sallyport.yaml': next }, 2);
 	handOver(workspace.path('config/..version-2'));
 	await until(async () => (await call('http://crm.internal:8000/')) === '200', 'the new configuration is in force');
 });

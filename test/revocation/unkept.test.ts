@@ -27,12 +27,15 @@ const failing = (broken: { now: boolean }): State => ({
 
 test('what cannot be kept is in force all the same, and says so; what cannot be dropped stays', async t => {
 	const broken = { now: true };
+	const metrics = createMetrics('test');
+	const counted = async (): Promise<string | undefined> =>
+		/^sallyport_revocations_unkept (\d+)$/m.exec(await metrics.registry.metrics())?.[1];
 	const controls: ControlRecord[] = [];
 	const revocations = await openRevocations(undefined, {
 		state: failing(broken),
 		clock: { now: () => NOW },
 		recorder: { control: record => controls.push(record) },
-		metrics: createMetrics('test'),
+		metrics,
 		log: createLog('silent'),
 	});
 	t.after(() => revocations.close());
@@ -45,10 +48,12 @@ test('what cannot be kept is in force all the same, and says so; what cannot be 
 	const { connections, replaced, unkept } = await revocations.revoke(entry, performance.now());
 	assert.deepEqual([connections, replaced, enforced], [3, false, 1]);
 	assert.match(unkept ?? '', /no room on the disk/);
+	assert.equal(await counted(), '1');
 	await assert.rejects(revocations.undo(entry.what), /no room on the disk/);
 	assert.equal(revocations.revoked(who)?.cause, 'revoked');
 	broken.now = false;
 	assert.equal((await revocations.revoke(entry, performance.now())).replaced, true);
+	assert.equal(await counted(), '0', 'it is kept now');
 	assert.deepEqual(await revocations.undo(entry.what), { revocation: entry });
 	assert.equal(revocations.revoked(who), undefined);
 	assert.deepEqual(await revocations.undo(entry.what), { missing: 'It is not revoked.' });

@@ -120,27 +120,3 @@ function begin(
 	});
 	return { child, said: () => said };
 }
-
-/** A definition for objects of others (cert-manager, the Prometheus operator) that takes whatever they hold. */
-export function definitionOf({ apiVersion, kind }: Manifest): Manifest {
-	const [group = '', version = ''] = apiVersion.split('/');
-	const plural = `${kind.toLowerCase()}s`;
-	return {
-		apiVersion: 'apiextensions.k8s.io/v1',
-		kind: 'CustomResourceDefinition',
-		metadata: { name: `${plural}.${group}` },
-		spec: {
-			group,
-			scope: 'Namespaced',
-			names: { plural, kind, singular: kind.toLowerCase(), listKind: `${kind}List` },
-			versions: [
-				{
-					name: version,
-					served: true,
-					storage: true,
-					schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
-				},
-			],
-		},
-	};
-}

@@ -9,7 +9,13 @@ export const CHART = fileURLToPath(new URL('../../helm/sallyport', import.meta.u
 /** The one whose definitions are in test/chart/kubernetes.jsonl. */
 export const KUBERNETES = '1.37.2';
 /** As scripts/setup-cluster.sh has them. */
-const VERSIONS = { helm: '3.22.0', promtool: '0.316.0', etcd: '3.7.2', 'kube-apiserver': KUBERNETES } as const;
+const VERSIONS = {
+	helm: '3.22.0',
+	promtool: '0.316.0',
+	prometheus: '0.316.0',
+	etcd: '3.7.2',
+	'kube-apiserver': KUBERNETES,
+} as const;
 
 /** Where a tool is, on PATH or in the cache; undefined when it is nowhere, and then the test is skipped. */
 export function toolFor(t: TestContext, name: keyof typeof VERSIONS): string | undefined {

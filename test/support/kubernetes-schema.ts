@@ -6,10 +6,12 @@ interface Definition {
 	readonly $ref?: string;
 	readonly type?: string;
 	readonly format?: string;
+	readonly enum?: readonly unknown[];
 	readonly properties?: Readonly<Record<string, Definition>>;
 	readonly additionalProperties?: Definition;
 	readonly items?: Definition;
 	readonly required?: readonly string[];
+	readonly 'x-kubernetes-int-or-string'?: boolean;
 	readonly 'x-kubernetes-group-version-kind'?: readonly {
 		readonly group: string;
 		readonly version: string;
@@ -18,23 +20,44 @@ interface Definition {
 }
 
 const FILE = new URL('../chart/kubernetes.jsonl', import.meta.url);
+const OTHERS = new URL('../chart/definitions.jsonl', import.meta.url);
+
+/** A CustomResourceDefinition of cert-manager or the Prometheus operator, without its descriptions. */
+type Custom = Manifest & {
+	readonly spec: {
+		readonly group: string;
+		readonly names: { readonly kind: string };
+		readonly versions: readonly { readonly name: string; readonly schema: { readonly openAPIV3Schema: Definition } }[];
+	};
+};
+
+/** As cert-manager 1.21.2 and the Prometheus operator 0.85.0 publish them; for a cluster too. */
+export const customDefinitions = (): readonly Custom[] =>
+	readFileSync(OTHERS, 'utf8')
+		.trimEnd()
+		.split('\n')
+		.map(line => JSON.parse(line) as Custom);
 
 /** Judges objects by the published definitions; a key that they do not know is a mistake, as for server-side apply. */
 export class KubernetesSchema {
 	readonly #definitions = (
 		JSON.parse(readFileSync(FILE, 'utf8')) as { readonly definitions: Readonly<Record<string, Definition>> }
 	).definitions;
+	readonly #custom = customDefinitions();
 
 	/** What is wrong, each with its path; undefined when no definition is known for this kind. */
 	problems(manifest: Manifest): readonly string[] | undefined {
 		const [group, version] = manifest.apiVersion.includes('/')
 			? manifest.apiVersion.split('/')
 			: ['', manifest.apiVersion];
-		const found = Object.values(this.#definitions).find(definition =>
-			definition['x-kubernetes-group-version-kind']?.some(
-				one => one.kind === manifest.kind && one.version === version && one.group === group,
-			),
-		);
+		const custom = this.#custom.find(({ spec }) => spec.group === group && spec.names.kind === manifest.kind);
+		const found =
+			custom?.spec.versions.find(({ name }) => name === version)?.schema.openAPIV3Schema ??
+			Object.values(this.#definitions).find(definition =>
+				definition['x-kubernetes-group-version-kind']?.some(
+					one => one.kind === manifest.kind && one.version === version && one.group === group,
+				),
+			);
 		if (found === undefined) return undefined;
 		const problems: string[] = [];
 		this.#judge(manifest, found, manifest.kind, problems);
@@ -50,7 +73,8 @@ export class KubernetesSchema {
 		}
 		const wrong = (what: string): void =>
 			void problems.push(`${path}: expected ${what}, and got ${JSON.stringify(value)}`);
-		if (definition.format === 'int-or-string') {
+		if (definition.enum !== undefined && !definition.enum.includes(value)) wrong(`one of ${definition.enum.join()}`);
+		if (definition.format === 'int-or-string' || definition['x-kubernetes-int-or-string'] === true) {
 			if (typeof value !== 'string' && typeof value !== 'number') wrong('a string or a number');
 			return;
 		}

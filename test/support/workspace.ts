@@ -38,7 +38,8 @@ export interface Workspace {
 const LIFETIME = 3_600_000;
 const PAST = 600_000;
 
-export function makeWorkspace(t: Pick<TestContext, 'after'>): Workspace {
+/** `lifetime`: of the CA and of SVIDs, milliseconds. */
+export function makeWorkspace(t: Pick<TestContext, 'after'>, lifetime = LIFETIME): Workspace {
 	const directory = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
 	t.after(() => rmSync(directory, { recursive: true, force: true }));
 	const path = (...parts: string[]): string => join(directory, ...parts);
@@ -51,14 +52,14 @@ export function makeWorkspace(t: Pick<TestContext, 'after'>): Workspace {
 		certificate: write(`certs/${name}.pem`, certificatesToPem([made.certificate])),
 		key: write(`certs/${name}.key`, keyToPem(made.key)),
 	});
-	const authority = mintCa(TRUST_DOMAIN, { now: Date.now(), lifetime: LIFETIME });
+	const authority = mintCa(TRUST_DOMAIN, { now: Date.now(), lifetime });
 	const ca = write('certs/ca.pem', certificatesToPem([authority.certificate]));
 	const issue: Workspace['issue'] = (name, text, options = {}) => {
 		const id = parseSpiffeId(text);
 		if ('broken' in id) throw new Error(`${text}: ${id.broken}`);
-		const { issuer = authority, lifetime = LIFETIME, names = [] } = options;
-		const now = lifetime > 0 ? Date.now() : Date.now() - PAST;
-		return save(name, mintSvid(issuer, id, { now, lifetime: lifetime > 0 ? lifetime : PAST + lifetime }, names));
+		const { issuer = authority, lifetime: own = lifetime, names = [] } = options;
+		const now = own > 0 ? Date.now() : Date.now() - PAST;
+		return save(name, mintSvid(issuer, id, { now, lifetime: own > 0 ? own : PAST + own }, names));
 	};
 	const agents = new Map<string, Pair>();
 	issue('sallyport', `spiffe://${TRUST_DOMAIN}/sallyport`, { names: LOOPBACK_NAMES });

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
@@ -32,6 +33,10 @@ export function readInjection(path: string): Injection {
 	throw new Error(`${path}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not good'}`);
 }
 
+/** After that the API server calls nobody, and pods with the label are not made. */
+const goodUntil = (certificate: Buffer): string =>
+	`the certificate is good until ${new Date(new X509Certificate(certificate).validTo).toISOString()}`;
+
 /** The server that the API server calls. Its files are watched; what is not good leaves what was in force. */
 export async function openWebhook(files: WebhookFiles, say: (text: string) => void): Promise<Webhook> {
 	const pair = (): { readonly cert: Buffer; readonly key: Buffer } => ({
@@ -39,18 +44,21 @@ export async function openWebhook(files: WebhookFiles, say: (text: string) => vo
 		key: readFileSync(files.key),
 	});
 	let injection = readInjection(files.injection);
+	const shown = pair();
+	say(goodUntil(shown.cert));
 	const held = { bytes: 0 };
 	const server = createServer(
-		{ ...pair(), minVersion: 'TLSv1.2', requestTimeout: TIMEOUT, headersTimeout: TIMEOUT, maxHeaderSize: 16 * 1024 },
+		{ ...shown, minVersion: 'TLSv1.2', requestTimeout: TIMEOUT, headersTimeout: TIMEOUT, maxHeaderSize: 16 * 1024 },
 		(request, response) => serve(request, response, injection, held),
 	);
 	server.maxConnections = MOST_CONNECTIONS;
 	const watch = await watchFiles(Object.values(files), () => {
 		try {
 			const next = readInjection(files.injection);
-			server.setSecureContext({ ...pair(), minVersion: 'TLSv1.2' });
+			const renewed = pair();
+			server.setSecureContext({ ...renewed, minVersion: 'TLSv1.2' });
 			injection = next;
-			say('the files were read again');
+			say(`the files were read again; ${goodUntil(renewed.cert)}`);
 		} catch (error) {
 			say(`the new files were not taken: ${(error as Error).message}`);
 		}

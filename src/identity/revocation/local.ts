@@ -30,6 +30,7 @@ export interface LocalDeps {
 export class LocalRevocations {
 	readonly #deps: LocalDeps;
 	readonly #entries = new Map<string, Revocation>();
+	readonly #unkept = new Set<string>();
 
 	constructor(deps: LocalDeps) {
 		this.#deps = deps;
@@ -49,6 +50,11 @@ export class LocalRevocations {
 		return this.#entries.values();
 	}
 
+	/** How many are in force until the end of this process only. */
+	get unkept(): number {
+		return this.#unkept.size;
+	}
+
 	get(what: string): Revocation | undefined {
 		return this.#entries.get(what);
 	}
@@ -65,7 +71,9 @@ export class LocalRevocations {
 
 	/** Rejects, in words, when it cannot be kept: then it is in force until the end of this process only. */
 	async keep(entry: Revocation): Promise<void> {
+		this.#unkept.add(entry.what);
 		await this.#deps.state.write(SPACE, [{ key: entry.what, value: JSON.stringify(revocationJson(entry)) }]);
+		this.#unkept.delete(entry.what);
 	}
 
 	/** Takes it out of the state, and only then out of memory. Rejects, in words, when it stays. */
@@ -73,14 +81,14 @@ export class LocalRevocations {
 		const entry = this.#entries.get(what);
 		await this.#deps.state.write(SPACE, [{ key: what, value: undefined }]);
 		// Another may have come for the same subject.
-		if (this.#entries.get(what) === entry) this.#entries.delete(what);
+		if (this.#entries.get(what) === entry) this.#forget(what);
 	}
 
 	/** Lets go of those whose time is over, and returns them. What cannot be written goes from memory all the same: it is over. */
 	async expire(): Promise<readonly Revocation[]> {
 		const now = this.#deps.clock.now();
 		const over = [...this.#entries.values()].filter(({ until }) => until !== undefined && until <= now);
-		for (const { what } of over) this.#entries.delete(what);
+		for (const { what } of over) this.#forget(what);
 		if (over.length > 0)
 			await this.#deps.state
 				.write(
@@ -89,6 +97,11 @@ export class LocalRevocations {
 				)
 				.catch(() => {});
 		return over;
+	}
+
+	#forget(what: string): void {
+		this.#entries.delete(what);
+		this.#unkept.delete(what);
 	}
 }
 

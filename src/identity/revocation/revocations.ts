@@ -1,7 +1,7 @@
 import type { Refused } from '../../model/cause.ts';
 import type { Clock, Recorder, Revocable, Revocations, State } from '../../model/ports.ts';
 import type { Log } from '../../telemetry/log.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
+import { type Metrics, onScrape } from '../../telemetry/metrics.ts';
 import type { Broken } from '../trust.ts';
 import type { Revocation } from './entry.ts';
 import { type FleetConfig, FleetRevocations, type FleetStatus } from './fleet.ts';
@@ -13,7 +13,10 @@ export interface RevocationsDeps {
 	readonly state: State;
 	readonly clock: Clock;
 	readonly recorder: Pick<Recorder, 'control'>;
-	readonly metrics: Pick<Metrics, 'revocations' | 'revokedConnections' | 'revocationEffect' | 'revocationsIssued'>;
+	readonly metrics: Pick<
+		Metrics,
+		'revocations' | 'revocationsUnkept' | 'revokedConnections' | 'revocationEffect' | 'revocationsIssued'
+	>;
 	readonly log: Pick<Log, 'info' | 'error'>;
 }
 
@@ -93,6 +96,7 @@ export class RevocationsInForce implements Revocations {
 	}
 
 	async start(): Promise<void> {
+		onScrape(this.#deps.metrics.revocationsUnkept, () => this.#deps.metrics.revocationsUnkept.set(this.#local.unkept));
 		await this.#local.start();
 		this.#compile();
 		await this.#fleet?.start();

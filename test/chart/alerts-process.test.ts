@@ -1,0 +1,65 @@
+import { test } from 'node:test';
+import { toolFor } from '../support/chart.ts';
+import { curl, throughProxy } from '../support/curl.ts';
+import { startSallyport } from '../support/sallyport.ts';
+import { until } from '../support/until.ts';
+import { startUpstream } from '../support/upstream.ts';
+import { assertFires, longWorkspace, sampleOf, scrape } from './firing.ts';
+
+test('a process that starts again and again', async t => {
+	const promtool = toolFor(t, 'promtool');
+	if (promtool === undefined) return;
+	const workspace = longWorkspace(t);
+	const texts: string[] = [];
+	let started = '';
+	for (let start = 0; start < 4; start++) {
+		const sallyport = await startSallyport(t, workspace);
+		const text = await scrape(sallyport);
+		const time = /^process_start_time_seconds (\d+)/m.exec(text)?.[1] ?? '';
+		texts.push(text);
+		await sallyport.kill();
+		started = await until(() => time !== started && time, 'they started at different times');
+	}
+	assertFires(t, promtool, ['SallyportRestarts'], { texts });
+});
+
+test('an event loop that is late', async t => {
+	const promtool = toolFor(t, 'promtool');
+	if (promtool === undefined) return;
+	const workspace = longWorkspace(t);
+	const sallyport = await startSallyport(t, workspace);
+	const before = await scrape(sallyport);
+	const after = await until(
+		async () => {
+			// As if the machine had no processor for it.
+			sallyport.signal('SIGSTOP');
+			await new Promise(resolve => setTimeout(resolve, 300));
+			sallyport.signal('SIGCONT');
+			const text = await sallyport.metrics();
+			return sampleOf(text, 'nodejs_eventloop_lag_p99_seconds') > 0.1 && text;
+		},
+		'the loop was late',
+		60_000,
+	);
+	assertFires(t, promtool, ['SallyportSlow'], { texts: [before, after] });
+});
+
+test('a process that is used, and has nothing to tell of', async t => {
+	const promtool = toolFor(t, 'promtool');
+	if (promtool === undefined) return;
+	const workspace = longWorkspace(t);
+	const upstream = await startUpstream(t);
+	const sallyport = await startSallyport(t, workspace, {
+		config: {
+			upstreams: { crm: { address: upstream.address, protocol: 'http' } },
+			audit: { sinks: [{ file: { path: 'records.jsonl' } }] },
+		},
+	});
+	const texts = [await scrape(sallyport)];
+	const agent = throughProxy(workspace, sallyport.address('egress'), workspace.agent('researcher'));
+	for (let round = 0; round < 3; round++) {
+		await curl([...agent, `http://${upstream.address}/`]);
+		texts.push(await scrape(sallyport));
+	}
+	assertFires(t, promtool, [], { texts, lasting: true, later: 60 });
+});
