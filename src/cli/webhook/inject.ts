@@ -29,13 +29,11 @@ export function inject({ spec }: Pod, injection: Injection): Injected {
 	const refused = whyNot({ spec }, injection);
 	if (refused !== undefined) return { refused };
 	const ours = new Set(injection.initContainers.map(({ name }) => name));
-	const present = new Set((spec.initContainers ?? []).map(({ name }) => name));
-	const missing = injection.initContainers.filter(({ name }) => !present.has(name));
 	const patch: Operation[] = [];
-	if (spec.initContainers == null) patch.push({ op: 'add', path: '/spec/initContainers', value: missing });
-	else
-		for (const [index, container] of missing.entries())
-			patch.push({ op: 'add', path: `/spec/initContainers/${index}`, value: container });
+	const initContainers = inOrder(spec.initContainers ?? [], injection, ours);
+	// Whoever stands before the rules is not under them: another webhook may have put something there.
+	if (initContainers.some(({ name }, index) => name !== spec.initContainers?.[index]?.name))
+		patch.push({ op: 'add', path: '/spec/initContainers', value: initContainers });
 
 	const volumes = injection.volumes.filter(({ name }) => !spec.volumes?.some(other => other.name === name));
 	if (spec.volumes == null) patch.push({ op: 'add', path: '/spec/volumes', value: volumes });
@@ -50,10 +48,8 @@ export function inject({ spec }: Pod, injection: Injection): Injected {
 		else for (const mount of mounts) patch.push({ op: 'add', path: `${path}/-`, value: mount });
 		holdIn(container, `/spec/containers/${index}`, patch);
 	}
-	for (const [index, container] of (spec.initContainers ?? []).entries()) {
-		if (ours.has(container.name)) continue;
-		holdIn(container, `/spec/initContainers/${index + missing.length}`, patch);
-	}
+	for (const [index, container] of initContainers.entries())
+		if (!ours.has(container.name)) holdIn(container, `/spec/initContainers/${index}`, patch);
 	const unknown = others({ spec }, ours).filter(container => userOf(container, { spec }) === undefined);
 	const warnings = unknown.map(
 		({ name }) =>
@@ -61,6 +57,16 @@ export function inject({ spec }: Pod, injection: Injection): Injected {
 	);
 	return { patch, warnings };
 }
+
+/** Sallyport's first, as they are there or as they are added, and then the pod's own. */
+const inOrder = (
+	there: readonly Container[],
+	{ initContainers }: Injection,
+	ours: ReadonlySet<string>,
+): readonly Container[] => [
+	...initContainers.map(own => there.find(({ name }) => name === own.name) ?? own),
+	...there.filter(({ name }) => !ours.has(name)),
+];
 
 const others = ({ spec }: Pod, ours: ReadonlySet<string>): readonly Container[] => [
 	...spec.containers,
