@@ -84,9 +84,29 @@ test('what is under way ends before the pod is killed', t => {
 	const helm = toolFor(t, 'helm');
 	if (helm === undefined) return;
 	const manifests = rendered(helm, { placement: 'gateway', terminationGracePeriodSeconds: 60 });
-	assert.match(dataOf(find(manifests, 'ConfigMap', '-config'), 'sallyport.yaml'), /^drain_timeout: 55s$/m);
-	const { template } = find(manifests, 'Deployment')['spec'] as { template: { spec: Record<string, unknown> } };
+	assert.match(dataOf(find(manifests, 'ConfigMap', '-config'), 'sallyport.yaml'), /^drain_timeout: 48s$/m);
+	const { template } = find(manifests, 'Deployment')['spec'] as {
+		template: { spec: PodSpec & { terminationGracePeriodSeconds?: number } };
+	};
 	assert.equal(template.spec['terminationGracePeriodSeconds'], 60);
+	// New connections come for as long as the Service has not forgotten the pod.
+	assert.deepEqual(template.spec.containers[0]?.['lifecycle'], { preStop: { sleep: { seconds: 5 } } });
+	const beside = rendered(helm, { placement: 'sidecar', terminationGracePeriodSeconds: 60 });
+	assert.match(dataOf(find(beside, 'ConfigMap', '-config'), 'sallyport.yaml'), /^drain_timeout: 53s$/m);
+});
+
+test('policy that comes from a server needs no ConfigMap, and nothing mounts one', t => {
+	const helm = toolFor(t, 'helm');
+	if (helm === undefined) return;
+	const manifests = rendered(helm, PLACEMENTS['sidecar by webhook, policy from a server'] ?? {});
+	assert.deepEqual(
+		manifests.filter(({ kind }) => kind === 'ConfigMap').map(({ metadata }) => metadata.name),
+		['dev-sallyport-config', 'dev-sallyport-webhook'],
+	);
+	assert.ok(!dataOf(find(manifests, 'ConfigMap', '-webhook'), 'injection.yaml').includes('sallyport-policy'));
+	const config = dataOf(find(manifests, 'ConfigMap', '-config'), 'sallyport.yaml');
+	assert.match(config, /url: https:\/\/bundles\.internal/);
+	assert.ok(!config.includes('policy.tar.gz\n    path'), 'it is the only bundle');
 });
 
 for (const [title, values, says] of [

@@ -59,6 +59,11 @@ export const PLACEMENTS: Readonly<Record<string, Values>> = {
 		gateway: { egress: [{ to: [{ ipBlock: { cidr: '0.0.0.0/0', except: ['169.254.0.0/16'] } }] }] },
 		metrics: { podMonitor: true, rules: true, dashboard: true, labels: { release: 'prometheus' } },
 	},
+	'sidecar by webhook, policy from a server': {
+		policy: { bundle: '' },
+		webhook: { enabled: true },
+		config: { policy: { bundles: [{ name: 'platform', url: 'https://bundles.internal/platform.tar.gz' }] } },
+	},
 	laptop: { placement: 'laptop' },
 };
 

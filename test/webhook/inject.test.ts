@@ -102,6 +102,25 @@ test('a second time nothing is added', () => {
 	assert.deepEqual(run(filled), { patch: [], warnings: [] });
 });
 
+test('what another webhook put before Sallyport comes after it', () => {
+	const { spec } = after(pod());
+	const [sallyport, egress] = spec['initContainers'] as Record<string, unknown>[];
+	const sync = { ...AGENT, name: 'sync', image: 'sync:1', envFrom: [] };
+	for (const initContainers of [
+		[sync, sallyport, egress],
+		[sallyport, sync, egress],
+		[egress, sync, sallyport],
+		[sync, sallyport],
+	]) {
+		const again = after({ spec: { ...spec, initContainers } });
+		assert.deepEqual(namesOf(again.spec['initContainers']), ['sallyport', 'sallyport-egress', 'sync']);
+		const [, , held] = again.spec['initContainers'] as Record<string, unknown>[];
+		assert.equal((held?.['securityContext'] as Spec | undefined)?.['allowPrivilegeEscalation'], false);
+		assert.deepEqual(held?.['envFrom'], [], 'the rest of it stays');
+		assert.deepEqual(run(again), { patch: [], warnings: [] });
+	}
+});
+
 test('who has dropped everything is left as it is', () => {
 	const securityContext = { runAsUser: 1, allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
 	const { spec } = after(pod({}, { securityContext }));

@@ -30,10 +30,10 @@
   "identity" (dict "trust_domain" $values.trustDomain "svid" $svid)
   "policy" (dict "bundles" (list (dict "name" "default" "path" (ternary "policy.tar.gz" "/etc/sallyport-policy/policy.tar.gz" $laptop))) "keep" (printf "%s/policy" $var))
   "listeners" $listeners
-  "audit" (dict "directory" (printf "%s/audit" $var) "sinks" (list (dict "stdout" dict)))
+  "audit" (dict "directory" (printf "%s/audit" $var) "retain" (ternary "30d" "1d" $laptop) "sinks" (list (dict "stdout" dict)))
   "state" (dict "sqlite" (printf "%s/state.db" $var))
   "admin" (dict "health" (dict "address" (printf "%s:%d" (ternary "127.0.0.1" (include "sallyport.anyHost" .) $laptop) (int $values.health.port))) "control" (dict "socket" (ternary "var/control.sock" "/run/sallyport/control.sock" $laptop)))
-  "drain_timeout" (printf "%ds" (sub (int $values.terminationGracePeriodSeconds) 5))
+  "drain_timeout" (printf "%ds" (sub (int $values.terminationGracePeriodSeconds) (include "sallyport.reserve" . | int)))
 -}}
 {{- $_ := unset $config "listeners" -}}
 {{- mergeOverwrite $made $config | toYaml }}

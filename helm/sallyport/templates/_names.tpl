@@ -48,6 +48,21 @@ runAsUser: {{ .Values.user }}
 seccompProfile: { type: RuntimeDefault }
 {{- end }}
 
+{{/* Seconds of the grace period that calls do not have: half a one for last words, five for sinks; the gateway first waits to be forgotten. */}}
+{{- define "sallyport.reserve" -}}
+{{- ternary 12 7 (eq (include "sallyport.waits" .) "true") -}}
+{{- end }}
+
+{{/* Whether a pod waits before it closes its listeners. Not by a program: the image has none. Kubernetes sleeps from 1.30 on. */}}
+{{- define "sallyport.waits" -}}
+{{- and (eq .Values.placement "gateway") (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) -}}
+{{- end }}
+
+{{/* Not where `config` names bundles of its own, and nothing else was given. */}}
+{{- define "sallyport.mountsPolicy" -}}
+{{- if or .Values.policy.bundle .Values.policy.configMap (not (dig "policy" "bundles" (list) .Values.config)) }}true{{ end -}}
+{{- end }}
+
 {{- define "sallyport.policyConfigMap" -}}
 {{ .Values.policy.configMap | default (printf "%s-policy" (include "sallyport.name" .)) }}
 {{- end }}

@@ -83,11 +83,17 @@ ports:
 startupProbe: { httpGet: { path: /readyz, port: sallyport }, periodSeconds: 1, timeoutSeconds: 2, failureThreshold: 90 }
 readinessProbe: { httpGet: { path: /readyz, port: sallyport }, periodSeconds: 5, timeoutSeconds: 2 }
 livenessProbe: { httpGet: { path: /livez, port: sallyport }, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 }
+{{- if eq (include "sallyport.waits" .) "true" }}
+# The Service forgets it meanwhile: nobody connects to a listener that is closed.
+lifecycle: { preStop: { sleep: { seconds: 5 } } }
+{{- end }}
 resources: {{ toYaml .Values.resources | nindent 2 }}
 securityContext: {{ include "sallyport.restricted" . | nindent 2 }}
 volumeMounts:
   - { name: sallyport-config, mountPath: /etc/sallyport, readOnly: true }
+  {{- if include "sallyport.mountsPolicy" . }}
   - { name: sallyport-policy, mountPath: /etc/sallyport-policy, readOnly: true }
+  {{- end }}
   - { name: sallyport-state, mountPath: /var/lib/sallyport }
   - { name: sallyport-run, mountPath: /run/sallyport }
   {{- if eq .Values.placement "sidecar" }}
@@ -110,8 +116,10 @@ volumeMounts:
 {{- define "sallyport.volumes" -}}
 - name: sallyport-config
   configMap: { name: {{ include "sallyport.name" . }}-config }
+{{- if include "sallyport.mountsPolicy" . }}
 - name: sallyport-policy
   configMap: { name: {{ include "sallyport.policyConfigMap" . }} }
+{{- end }}
 - name: sallyport-state
   emptyDir: { sizeLimit: {{ .Values.state.sizeLimit }} }
 - name: sallyport-run
