@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { type JsonRule, scanJson } from '../formats/json.ts';
 import { objectMember } from '../formats/json-member.ts';
 import { POLICY_PATHS, type PolicyPath } from '../model/call.ts';
 import { contractEntrypoint, packageEntrypoint } from './contract-module.ts';
+import { sha256 } from './digest.ts';
 import { problem } from './problem.ts';
 import { readTar, type TarEntry, writeTar } from './tar.ts';
 import { unpack } from './unpack.ts';
@@ -51,8 +51,6 @@ interface Manifest {
 	/** What our compiler found out, and the SHA-256 of the module that it holds for. */
 	readonly ours: { readonly module: string; readonly reads: ReadPaths } | undefined;
 }
-
-export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /**
  * Rejects with PolicyError. `path` is for the error's text. `judge` sees the files before anything of them is believed,

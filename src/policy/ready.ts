@@ -13,8 +13,8 @@ import { signatureProblem } from './signature.ts';
 /** `policy.fuel`, where nothing is said. */
 export const DEFAULT_FUEL = 1_000_000;
 
-/** Where a bundle is found. It may be told to another thread. */
-export interface Origin {
+/** Where a bundle is found, and how it is loaded. It may be told to another thread. */
+export interface Job {
 	/** An archive, Rego and data; for an archive that is at hand, where it is from. */
 	readonly paths: readonly string[];
 	/** What a server sent. */
@@ -23,10 +23,6 @@ export interface Origin {
 	/** The `opa` that the configuration names. */
 	readonly opa?: string | undefined;
 	readonly environment: Environment;
-}
-
-/** What is to be loaded, and how. It may be told to another thread. */
-export interface Job extends Origin {
 	readonly memory: number;
 	readonly fuel: number;
 	/** Names of the built-ins that are supplied. */
@@ -43,12 +39,12 @@ export interface Ready {
 
 /** Undefined when it is what is in force. Rejects with PolicyError. */
 export async function makeReady(job: Job): Promise<Ready | undefined> {
-	const bundle = await readOrigin(job);
+	const bundle = await readFound(job);
 	if (bundle.digest === job.inForce) return undefined;
 	return { bundle, prepared: await prepareBundle(bundle, job.paths.join(', '), job) };
 }
 
-async function readOrigin({ paths, archive, verify, opa, environment, memory }: Job): Promise<Bundle> {
+async function readFound({ paths, archive, verify, opa, environment, memory }: Job): Promise<Bundle> {
 	const [path = ''] = paths;
 	const rules = await verifyRules(verify);
 	const judge = (files: ReadonlyMap<string, Buffer>): string | undefined => signatureProblem(files, rules);

@@ -43,6 +43,13 @@ test('what an agent can make long in a built-in function is counted, and stopped
 			'allow if strings.any_prefix_match(input.body.texts, input.body.parts)',
 			{ texts: many(20_000, index => `a${index}`), parts: many(20_000, index => `b${index}`) },
 		],
+		'long texts that begin alike': [
+			'allow if strings.any_prefix_match(input.body.texts, input.body.parts)',
+			{
+				texts: many(1_000, index => `${'a'.repeat(480)}${index}`),
+				parts: many(1_000, index => `${'a'.repeat(480)}b${index}`),
+			},
+		],
 		'a long text in a longer one': [
 			'allow if indexof_n(input.body.text, input.body.part)',
 			{ text: 'a'.repeat(MOST / 2), part: `${'a'.repeat(MOST / 4)}b` },

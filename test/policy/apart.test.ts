@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type { AgentPolicy } from '../../src/model/ports.ts';
-import type { Problem } from '../../src/policy/problem.ts';
+import { FILL } from '../../src/policy/apart/messages.ts';
+import { Thread } from '../../src/policy/apart/thread.ts';
+import { BUILTINS } from '../../src/policy/builtins/registry.ts';
+import { type Problem, problem } from '../../src/policy/problem.ts';
 import { signBundle } from '../../src/policy/sign.ts';
 import { type OpenPolicy, openPolicy } from '../../src/policy/source.ts';
 import { readTar, type TarEntry, writeTar } from '../../src/policy/tar.ts';
@@ -195,4 +198,16 @@ test('closing ends what is being loaded', { timeout: 60_000 }, async t => {
 	const timer = setTimeout(() => at.policy.close(), 300);
 	t.after(() => clearTimeout(timer));
 	assert.match((await running)?.[0]?.message ?? '', /stopping/);
+});
+
+test('a thread that ends while its answer is read is not waited for', { timeout: 60_000 }, async t => {
+	const archive = await archiveOf(t, NEW, DATA);
+	const limits = { memory: 64 * 1024 * 1024, fuel: 1_000_000, builtins: new Set(BUILTINS.keys()) };
+	const thread = new Thread({ paths: ['here'], archive, environment: {}, ...limits }, 'here');
+	const ended = problem('it is over', 'here');
+	t.after(() => thread.end(ended));
+	assert.equal((await thread.next()).kind, 'prepared');
+	thread.end(ended);
+	thread.ask(FILL);
+	await assert.rejects(thread.next(), ended);
 });

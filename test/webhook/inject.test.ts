@@ -7,7 +7,13 @@ import { patched } from '../support/json-patch.ts';
 const INJECTION = injectionShape.parse({
 	user: 17400,
 	initContainers: [
-		{ name: 'sallyport', image: 'sallyport:1', restartPolicy: 'Always', securityContext: { runAsUser: 17400 } },
+		{
+			name: 'sallyport',
+			image: 'sallyport:1',
+			restartPolicy: 'Always',
+			securityContext: { runAsUser: 17400 },
+			volumeMounts: [{ name: 'sallyport-policy', mountPath: '/etc/sallyport-policy', readOnly: true }],
+		},
 		{ name: 'sallyport-egress', image: 'egress:1', securityContext: { runAsUser: 0 } },
 	],
 	volumes: [
@@ -172,6 +178,16 @@ for (const [title, document, says] of [
 		/sallyport-svid is for Sallyport alone/,
 	],
 	['tokens to write', pod({}, { volumeMounts: [{ name: 'sallyport-agent', mountPath: '/s' }] }), /is to be read only/],
+	[
+		"Sallyport's container with another part of its policy",
+		pod({
+			initContainers: INJECTION.initContainers.map(({ volumeMounts, ...container }) => ({
+				...container,
+				...(volumeMounts == null ? {} : { volumeMounts: volumeMounts.map(mount => ({ ...mount, subPath: 'old' })) }),
+			})),
+		}),
+		/init container sallyport: the name is Sallyport's/,
+	],
 	[
 		'another container of the name',
 		pod({ initContainers: [{ name: 'sallyport', image: 'evil:1' }] }),

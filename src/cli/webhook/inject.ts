@@ -1,4 +1,4 @@
-import type { Container, Injection, Pod } from './injection.ts';
+import { agentsOf, type Container, type Injection, initAgentsOf, type Pod } from './injection.ts';
 import { secretOfOurs } from './secrets.ts';
 
 /** RFC 6902. */
@@ -29,10 +29,10 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
 const GIVEN = ['NET_RAW', 'SETUID'];
 
 /** What has to be added to a pod, or why it is not let in. What another call added already is left, if it is the same. */
-export function inject({ spec }: Pod, injection: Injection): Injected {
-	const refused = whyNot({ spec }, injection);
+export function inject(pod: Pod, injection: Injection): Injected {
+	const refused = whyNot(pod, injection);
 	if (refused !== undefined) return { refused };
-	const ours = new Set(injection.initContainers.map(({ name }) => name));
+	const { spec } = pod;
 	const patch: Operation[] = [...inFront(spec.initContainers, injection.initContainers)];
 
 	const volumes = injection.volumes.filter(({ name }) => !spec.volumes?.some(other => other.name === name));
@@ -48,10 +48,9 @@ export function inject({ spec }: Pod, injection: Injection): Injected {
 		else for (const mount of mounts) patch.push({ op: 'add', path: `${path}/-`, value: mount });
 		holdIn(container, `/spec/containers/${index}`, patch);
 	}
-	const others = (spec.initContainers ?? []).filter(({ name }) => !ours.has(name));
-	for (const [index, container] of others.entries())
-		holdIn(container, `/spec/initContainers/${ours.size + index}`, patch);
-	const unknown = agentsOf({ spec }, ours).filter(container => userOf(container, { spec }) === undefined);
+	for (const [index, container] of initAgentsOf(pod, injection).entries())
+		holdIn(container, `/spec/initContainers/${injection.initContainers.length + index}`, patch);
+	const unknown = agentsOf(pod, injection).filter(container => userOf(container, pod) === undefined);
 	const warnings = unknown.map(
 		({ name }) =>
 			`container ${name} names no runAsUser: if its image runs as ${injection.user}, it gets around Sallyport`,
@@ -78,11 +77,6 @@ function inFront(present: Pod['spec']['initContainers'], ours: readonly Containe
 	}
 	return patch;
 }
-
-const agentsOf = ({ spec }: Pod, ours: ReadonlySet<string>): readonly Container[] => [
-	...spec.containers,
-	...(spec.initContainers ?? []).filter(({ name }) => !ours.has(name)),
-];
 
 const userOf = ({ securityContext }: Container, { spec }: Pod): number | undefined =>
 	securityContext?.runAsUser ?? spec.securityContext?.runAsUser ?? undefined;
@@ -115,10 +109,9 @@ function whyNot(pod: Pod, injection: Injection): string | undefined {
 		if (own !== undefined && !(holds(volume, own) && addsNothing(volume, own)))
 			return `volume ${own.name}: the name is Sallyport's, and this is another one`;
 	}
-	const ours = new Set(injection.initContainers.map(({ name }) => name));
 	const secret = secretOfOurs(pod, injection);
 	if (secret !== undefined) return secret;
-	for (const container of agentsOf(pod, ours)) {
+	for (const container of agentsOf(pod, injection)) {
 		const why = whyNotContainer(container, pod, injection);
 		if (why !== undefined) return `container ${container.name}: ${why}`;
 	}
@@ -156,9 +149,10 @@ const FILLED_IN: ReadonlySet<string> = new Set([
 	'terminationMessagePolicy',
 ]);
 
-/** Whether a container is the one that was added, and nothing was put beside it. */
+/** Whether a container is the one that was added, and nothing was put beside it: a `subPath` would show it other files. */
 const isOwn = (container: Container, own: Container): boolean =>
 	holds(container, { ...own, resources: undefined }) &&
+	addsNothing(container.volumeMounts, own.volumeMounts) &&
 	Object.keys(container).every(key => key in own || FILLED_IN.has(key));
 
 /** Whether there is no more in it than in its own, but for what the API server fills in: `items` would leave a policy out. */

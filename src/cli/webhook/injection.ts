@@ -42,3 +42,13 @@ export const injectionShape = z.strictObject({
 export type Pod = z.output<typeof podShape>;
 export type Container = z.output<typeof container>;
 export type Injection = z.output<typeof injectionShape>;
+
+/** The init containers of a pod that are the agent's. */
+export const initAgentsOf = ({ spec }: Pod, { initContainers }: Injection): readonly Container[] =>
+	(spec.initContainers ?? []).filter(({ name }) => !initContainers.some(own => own.name === name));
+
+/** All of a pod's containers that are the agent's. */
+export const agentsOf = (pod: Pod, injection: Injection): readonly Container[] => [
+	...pod.spec.containers,
+	...initAgentsOf(pod, injection),
+];

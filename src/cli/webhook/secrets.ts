@@ -1,4 +1,4 @@
-import type { Injection, Pod } from './injection.ts';
+import { agentsOf, type Injection, type Pod } from './injection.ts';
 
 type Loose = Readonly<Record<string, unknown>>;
 
@@ -12,18 +12,17 @@ function secretsOf(volume: Loose): readonly unknown[] {
 }
 
 /** Why a pod cannot be let in that shows one of Sallyport's secrets by a volume or variable of its own. */
-export function secretOfOurs({ spec }: Pod, { volumes, initContainers }: Injection): string | undefined {
+export function secretOfOurs(pod: Pod, injection: Injection): string | undefined {
+	const { volumes } = injection;
 	const named = new Set(volumes.flatMap(secretsOf).filter(name => typeof name === 'string'));
 	if (named.size === 0) return undefined;
 	const why = (where: string): string => `${where} has a secret that is Sallyport's`;
 	const own = new Set(volumes.map(({ name }) => name));
-	const volume = (spec.volumes ?? []).find(
+	const volume = (pod.spec.volumes ?? []).find(
 		one => !own.has(one.name) && secretsOf(one).some(name => named.has(String(name))),
 	);
 	if (volume !== undefined) return why(`volume ${volume.name}`);
-	const ours = new Set(initContainers.map(({ name }) => name));
-	const agents = [...spec.containers, ...(spec.initContainers ?? []).filter(({ name }) => !ours.has(name))];
-	const container = agents.find(one => {
+	const container = agentsOf(pod, injection).find(one => {
 		const variables = listOf(one['env']).map(({ valueFrom }) => objectOf(objectOf(valueFrom)['secretKeyRef'])['name']);
 		const whole = listOf(one['envFrom']).map(({ secretRef }) => objectOf(secretRef)['name']);
 		return [...variables, ...whole].some(name => named.has(String(name)));

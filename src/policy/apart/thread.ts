@@ -10,6 +10,8 @@ const STACK_MB = 1;
 export class Thread {
 	readonly #worker: Worker;
 	#answer = Promise.withResolvers<Said>();
+	/** Why it says nothing more. */
+	#over: PolicyError | undefined;
 
 	/** `origin` is for the error's text. */
 	constructor(job: Job, origin: string) {
@@ -22,7 +24,7 @@ export class Thread {
 		});
 		this.#worker.on('message', (said: Said) => this.#answer.resolve(said));
 		this.#worker.on('error', (error: Error) =>
-			this.#answer.reject(
+			this.#end(
 				problem(
 					'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY'
 						? 'there is not enough memory to load it'
@@ -31,7 +33,7 @@ export class Thread {
 				),
 			),
 		);
-		this.#worker.on('exit', () => this.#answer.reject(problem('it could not be loaded: the thread ended', origin)));
+		this.#worker.on('exit', () => this.#end(problem('it could not be loaded: the thread ended', origin)));
 	}
 
 	/** What it said, or says next. Rejects with PolicyError when it says nothing more. */
@@ -39,16 +41,22 @@ export class Thread {
 		return await this.#answer.promise;
 	}
 
-	/** What it says from here on is the answer. */
+	/** What it says from here on is the answer. It may have ended while its last answer was read. */
 	ask(what: string): void {
 		this.#answer = Promise.withResolvers<Said>();
 		this.#answer.promise.catch(() => undefined);
-		this.#worker.postMessage(what);
+		if (this.#over === undefined) this.#worker.postMessage(what);
+		else this.#answer.reject(this.#over);
 	}
 
 	/** Nothing is waited for any more. */
 	end(reason: PolicyError): void {
-		this.#answer.reject(reason);
+		this.#end(reason);
 		void this.#worker.terminate();
+	}
+
+	#end(reason: PolicyError): void {
+		this.#over ??= reason;
+		this.#answer.reject(this.#over);
 	}
 }

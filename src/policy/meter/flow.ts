@@ -1,6 +1,6 @@
 import { type Walk, walk } from './instructions.ts';
 import { type Reader, tooLarge, Unmetered } from './reader.ts';
-import { type FunctionType, valueType } from './sections.ts';
+import { valueType } from './sections.ts';
 
 /**
  * Finds the places where a function must lower the counter: at the head of each loop's body, and wherever else it could have
@@ -55,7 +55,7 @@ const NOWHERE = -1;
 /** Reads one function; throws Unmetered on what is not known. `costOf` says what is known of others by their index. */
 export function functionOf(
 	code: Reader,
-	{ parameters }: FunctionType,
+	parameters: number,
 	globals: number,
 	costOf: (index: number) => Cost | undefined,
 ): Func {

@@ -75,20 +75,20 @@ function withExport(body: Buffer, global: number): Buffer {
 	]);
 }
 
-function withCounting(body: Buffer, { functions: types, imported, globals }: Layout): Buffer {
+function withCounting(body: Buffer, { parameters, imported, globals }: Layout): Buffer {
 	const reader = new Reader(body);
-	if (reader.u32() !== types.length) throw new Unmetered('the module has not as many functions as it says');
-	const codes = types.map(type => ({ type, code: reader.part(reader.u32()) }));
+	if (reader.u32() !== parameters.length) throw new Unmetered('the module has not as many functions as it says');
+	const codes = parameters.map(count => ({ count, code: reader.part(reader.u32()) }));
 	if (!reader.done) throw new Unmetered('the module has code that no function is');
 	const functions: (Func | undefined)[] = [];
 	let places = 0;
 	/** Functions are read before those that call them; what calls itself, or in long chains, is not known then. */
 	const read = (own: number, way: ReadonlySet<number>): Func => {
-		const { type, code } = codes[own] ?? {};
-		if (type === undefined || code === undefined)
+		const { count, code } = codes[own] ?? {};
+		if (count === undefined || code === undefined)
 			throw new Unmetered('the module calls a function that it does not have');
 		const here = new Set([...way, own]);
-		const func = functionOf(code, type, globals, index => {
+		const func = functionOf(code, count, globals, index => {
 			if (index < imported) return HOST;
 			const callee = index - imported;
 			if (functions[callee] !== undefined) return functions[callee].cost;
@@ -99,7 +99,7 @@ function withCounting(body: Buffer, { functions: types, imported, globals }: Lay
 		if (places > MOST_PLACES) throw tooLarge();
 		return func;
 	};
-	const parts: Buffer[] = [leb(types.length)];
+	const parts: Buffer[] = [leb(parameters.length)];
 	for (const own of codes.keys()) {
 		const code = Buffer.concat(counting(body, functions[own] ?? read(own, new Set()), globals));
 		parts.push(leb(code.length), code);

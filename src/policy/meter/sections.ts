@@ -24,18 +24,12 @@ export interface Section {
 	readonly body: Buffer;
 }
 
-export interface FunctionType {
-	readonly parameters: number;
-	/** Types of what it returns. */
-	readonly results: readonly number[];
-}
-
 export interface Layout {
 	readonly sections: readonly Section[];
 	/** Functions that are imported: their indices come first. */
 	readonly imported: number;
-	/** Types of the module's own functions. */
-	readonly functions: readonly FunctionType[];
+	/** Of each of the module's own functions, how many parameters it has. */
+	readonly parameters: readonly number[];
 	readonly globals: number;
 }
 
@@ -48,18 +42,18 @@ export function layoutOf(wasm: Buffer): Layout {
 	};
 	const types = typesOf(of(TYPE));
 	const imports = importsOf(of(IMPORT));
-	const functions: FunctionType[] = [];
+	const parameters: number[] = [];
 	const named = of(FUNCTION);
 	for (let left = countOf(named); left > 0; left--) {
 		const type = types[named?.u32() ?? -1];
 		if (type === undefined) throw new Unmetered('the module has a function of a type that it does not have');
-		functions.push(type);
+		parameters.push(type);
 	}
 	const memory = of(MEMORY);
 	// Several could be told apart by numbers that stand where none is looked for.
 	if ((memory?.u32() ?? 0) > 1) throw new Unmetered('the module has more than one memory');
 	if (memory?.done === false) limits(memory);
-	return { sections, imported: imports.functions, functions, globals: imports.globals + (of(GLOBAL)?.u32() ?? 0) };
+	return { sections, imported: imports.functions, parameters, globals: imports.globals + (of(GLOBAL)?.u32() ?? 0) };
 }
 
 function sectionsOf(wasm: Buffer): readonly Section[] {
@@ -80,12 +74,13 @@ function sectionsOf(wasm: Buffer): readonly Section[] {
 	return sections;
 }
 
-function typesOf(reader: Reader | undefined): readonly FunctionType[] {
-	const types: FunctionType[] = [];
+/** How many parameters each type of functions has. */
+function typesOf(reader: Reader | undefined): readonly number[] {
+	const types: number[] = [];
 	for (let left = countOf(reader); reader !== undefined && left > 0; left--) {
 		if (reader.byte() !== FUNCTION_TYPE) throw new Unmetered('the module has a type that is not known');
-		const parameters = valuesOf(reader).length;
-		types.push({ parameters, results: valuesOf(reader) });
+		types.push(values(reader));
+		values(reader);
 	}
 	return types;
 }
@@ -96,17 +91,16 @@ function countOf(reader: Reader | undefined): number {
 	return count;
 }
 
-function valuesOf(reader: Reader): readonly number[] {
-	const values: number[] = [];
-	for (let left = countOf(reader); left > 0; left--) values.push(valueType(reader));
-	return values;
+/** Passes over the types of values, and says how many they are. */
+function values(reader: Reader): number {
+	const count = countOf(reader);
+	for (let left = count; left > 0; left--) valueType(reader);
+	return count;
 }
 
-/** One byte; throws Unmetered on types that may be longer. */
-export function valueType(reader: Reader): number {
-	const type = reader.byte();
-	if (!VALUE_TYPES.has(type)) throw new Unmetered('the module has values of a type that is not known');
-	return type;
+/** Passes over one byte; throws Unmetered on types that may be longer. */
+export function valueType(reader: Reader): void {
+	if (!VALUE_TYPES.has(reader.byte())) throw new Unmetered('the module has values of a type that is not known');
 }
 
 function importsOf(reader: Reader | undefined): { readonly functions: number; readonly globals: number } {

@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256 } from '../bundle.ts';
+import { sha256 } from '../digest.ts';
 
 /** The last good download of a bundle, kept for a start without its server. */
 export interface Download {

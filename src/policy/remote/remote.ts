@@ -55,6 +55,8 @@ const FIRST_LOOK_KEPT = 1_000;
 /** Between two requests, milliseconds, whatever a server does. */
 const SHORTEST = 250;
 const FIRST_RETRY = 1_000;
+/** What was refused is not loaded again for so long, milliseconds: keys, disk and memory may be others by then. */
+const REFUSED_FOR = 600_000;
 const MOST = 64 * 1024 * 1024;
 const POLL: BundlePoll = { min: 60_000, max: 120_000, wait: 50_000 };
 /** For a request that does not wait: nothing was found out. */
@@ -78,8 +80,8 @@ export class RemoteBundle {
 	#waiting: AbortController | undefined;
 	#timer: NodeJS.Timeout | undefined;
 	#held: (Download & { readonly revision: string; readonly digest: string }) | undefined;
-	/** SHA-256 of what was refused last: it is not tried a second time. */
-	#refused: string | undefined;
+	/** What was refused last, and why; until a monotonic time in milliseconds, or until somebody asks for it. */
+	#refused: { readonly digest: string; readonly problem: string; readonly until: number } | undefined;
 	#longPolling = false;
 	#retry = FIRST_RETRY;
 	#facts: Pick<RemoteStatus, 'fromDisk' | 'lastRequest' | 'lastSuccess' | 'lastActivation' | 'problem'> = {};
@@ -123,7 +125,7 @@ export class RemoteBundle {
 	/** Asks now; resolves with why what is there was not taken. */
 	async look(): Promise<string | undefined> {
 		this.#waiting?.abort();
-		return await this.#follow(0);
+		return await this.#follow(0, true);
 	}
 
 	close(): void {
@@ -148,10 +150,11 @@ export class RemoteBundle {
 		}
 	}
 
-	/** One request, and the next when its time comes. `wait`: how long the server may hold its answer back. */
-	#follow(wait: number): Promise<string | undefined> {
+	/** One request, and the next when its time comes. `wait`: how long the server may hold its answer back; `anew`: of what was refused, too. */
+	#follow(wait: number, anew = false): Promise<string | undefined> {
 		const turn = this.#turn.then(async () => {
 			if (this.#stop.signal.aborted) return undefined;
+			if (anew) this.#refused = undefined;
 			clearTimeout(this.#timer);
 			const begun = performance.now();
 			const before = this.#held;
@@ -209,22 +212,23 @@ export class RemoteBundle {
 		this.#longPolling = fetched.type === LONG_POLLING;
 		const { body: archive, etag: tag } = fetched;
 		const download = { archive, downloaded: clock.now(), ...(tag === undefined ? {} : { etag: tag }) };
-		const hash = await sha256InTurns(archive);
-		const same = hash === this.#held?.digest;
-		if (!same && hash === this.#refused) return this.#facts.problem;
+		const digest = await sha256InTurns(archive);
+		const same = digest === this.#held?.digest;
+		const refused = this.#refused;
+		if (!same && digest === refused?.digest && performance.now() < refused.until) return refused.problem;
 		if (same && this.#held !== undefined) {
 			const { etag: _, ...held } = this.#held;
 			this.#held = { ...held, ...download };
 		} else {
 			const problem = await this.#take(download);
 			if (problem !== undefined) {
-				this.#refused = hash;
+				this.#refused = { digest, problem, until: performance.now() + REFUSED_FOR };
 				return problem;
 			}
 		}
 		this.#refused = undefined;
 		await this.#kept
-			?.save({ ...download, digest: hash }, !same)
+			?.save({ ...download, digest }, !same)
 			.catch(error => this.#deps.news(this.#said('not_kept', wordsOf(error))));
 		return undefined;
 	}
