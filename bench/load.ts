@@ -74,21 +74,26 @@ interface Said {
 /** How often the resident size is looked at, milliseconds. */
 const LOOK = 250;
 
+/** The generator's command line for requests. */
+export function generatorCommand(
+	{ ruler, certificates, cores, requestBytes }: Bench,
+	{ entrance }: Running,
+	load: Omit<Load, 'kind'>,
+): string[] {
+	return [
+		...['taskset', '-c', String(cores[1]), ruler.gen],
+		...['-p', String(entrance.port), '-c', String(load.connections)],
+		...['-d', String(load.seconds), '-w', String(load.warmUp)],
+		...['-t', '-A', certificates.ca, '-C', certificates.agent.certificate, '-K', certificates.agent.key],
+		...['-b', String(requestBytes), '-u', entrance.target, '-H', entrance.host],
+	];
+}
+
 export async function drive(bench: Bench, running: Running, load: Load): Promise<Point> {
-	const { ruler, certificates, cores, requestBytes } = bench;
-	const { entrance, pid } = running;
-	const generator = spawn(
-		'taskset',
-		[
-			...['-c', String(cores[1]), ruler.gen],
-			...['-p', String(entrance.port), '-c', String(load.connections)],
-			...['-d', String(load.seconds), '-w', String(load.warmUp)],
-			...['-t', '-A', certificates.ca, '-C', certificates.agent.certificate, '-K', certificates.agent.key],
-			...FLAGS[load.kind],
-			...['-b', String(requestBytes), '-u', entrance.target, '-H', entrance.host],
-		],
-		{ stdio: ['ignore', 'pipe', 'pipe'] },
-	);
+	const { cores } = bench;
+	const { pid } = running;
+	const [command = '', ...rest] = generatorCommand(bench, running, load);
+	const generator = spawn(command, [...rest, ...FLAGS[load.kind]], { stdio: ['ignore', 'pipe', 'pipe'] });
 	let complaints = '';
 	generator.stderr.on('data', (chunk: Buffer) => {
 		if (complaints.length < 2000) complaints += chunk.toString();

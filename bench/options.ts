@@ -1,6 +1,15 @@
 import { parseArgs } from 'node:util';
 
-export const CANDIDATES = ['sallyport', 'envoy', 'bare-node', 'grants', 'handshakes'] as const;
+export const CANDIDATES = [
+	'sallyport',
+	'envoy',
+	'bare-node',
+	'grants',
+	'handshakes',
+	'start-up',
+	'memory',
+	'activation',
+] as const;
 export type CandidateName = (typeof CANDIDATES)[number];
 
 export interface Options {
@@ -17,8 +26,8 @@ export interface Options {
 
 export const HELP = `Measures Sallyport beside its peers, in interleaved rounds; see bench/README.md.
 
-  npm run bench                           all of it, about ten minutes; writes bench/results/
-  npm run bench -- --quick                a look in about three minutes; writes nothing
+  npm run bench                           all of it, about thirteen minutes; writes bench/results/
+  npm run bench -- --quick                a look in about five minutes; writes nothing
   npm run bench -- --only envoy           one of ${CANDIDATES.join(', ')}; may be repeated; writes nothing
   npm run bench -- --rounds 5             more rounds (3)
   npm run bench -- --node-flag FLAG       a flag for Sallyport's Node, such as --max-semi-space-size=4; writes nothing

@@ -9,9 +9,9 @@ import type { Running } from './candidate.ts';
 /** `sysconf(_SC_CLK_TCK)`: /proc counts CPU time in these. */
 const TICKS_PER_SECOND = Number(spawnSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }).stdout) || 100;
 
-/** Starts a program pinned to one core. What it says goes to `log`. */
+/** Starts a program pinned to one core, or to a list such as `0,1`. What it says goes to `log`. */
 export function startPinned(
-	core: number,
+	core: number | string,
 	command: readonly string[],
 	log: string,
 	options: SpawnOptions = {},

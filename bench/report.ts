@@ -1,5 +1,10 @@
+import type { Activation } from './activation.ts';
+import type { Memory } from './memory.ts';
 import type { Measured } from './rounds.ts';
+import { activationTable, memoryTable, startUpTable } from './sizing-report.ts';
+import type { StartUp } from './start-up.ts';
 import { AIMS, HANDSHAKE_CONNECTIONS, ofKind, type Row, rowsOf, type Target, targetsOf } from './summary.ts';
+import { table } from './table.ts';
 
 /** Everything that one run of the bench leaves behind; it is what bench/results/*.json holds. */
 export interface Result {
@@ -16,6 +21,9 @@ export interface Result {
 	readonly peers: readonly Measured[];
 	readonly grants: readonly Measured[];
 	readonly handshakes: readonly Measured[];
+	readonly startUp?: StartUp;
+	readonly memory?: Memory;
+	readonly activation: readonly Activation[];
 }
 
 /** A table for a terminal and for Markdown alike. */
@@ -42,6 +50,10 @@ export function report(result: Result): string {
 			table(HANDSHAKE_HEAD, handshakeRows(result.handshakes)),
 		);
 	}
+	if (result.startUp !== undefined) parts.push('## Start and idle', startUpTable(result.startUp));
+	if (result.memory !== undefined) parts.push('## Memory of agents and connections', memoryTable(result.memory));
+	if (result.activation.length > 0)
+		parts.push(`## Bundles that come into force, ${AIMS.connections} connections`, activationTable(result.activation));
 	parts.push('## Aims', table(['aim', 'wanted', 'measured', 'result'], targetsOf(result).map(targetCells)));
 	const disturbed = Math.max(
 		0,
@@ -108,13 +120,3 @@ function targetCells({ what, aim, measured, met }: Target): string[] {
 const cost = ({ perCpuSecond }: Row): [string, string] => [count(perCpuSecond), (1e6 / perCpuSecond).toFixed(1)];
 const count = (value: number): string => Math.round(value).toLocaleString('en');
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-	const all = [head, ...rows];
-	const widths = head.map((_, column) => Math.max(...all.map(row => row[column]?.length ?? 0)));
-	// The first column is text, the rest are figures or short words.
-	const line = (row: readonly string[]): string =>
-		`| ${widths.map((width, column) => (column === 0 ? (row[column] ?? '').padEnd(width) : (row[column] ?? '').padStart(width))).join(' | ')} |`;
-	const rule = `| ${widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(Math.max(1, width - 1))}:`)).join(' | ')} |`;
-	return [line(head), rule, ...rows.map(line)].join('\n');
-}

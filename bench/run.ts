@@ -1,20 +1,23 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { measureActivation } from './activation.ts';
 import { buildRuler } from './cache.ts';
 import type { Candidate } from './candidate.ts';
 import { bareNode } from './candidates/bare-node.ts';
 import { envoy } from './candidates/envoy.ts';
 import { haproxy } from './candidates/haproxy.ts';
 import { nginx } from './candidates/nginx.ts';
-import { sallyport } from './candidates/sallyport.ts';
+import { build, sallyport } from './candidates/sallyport.ts';
 import { makeCertificates } from './certificates.ts';
 import type { Bench } from './load.ts';
 import { describeCommit, describeMachine } from './machine.ts';
+import { measureMemory } from './memory.ts';
 import { type CandidateName, HELP, type Options, readOptions } from './options.ts';
 import { pinSelf } from './processes.ts';
 import { type Result, report } from './report.ts';
 import { runSeries, type Series } from './rounds.ts';
+import { measureStartUp } from './start-up.ts';
 import { AIMS, HANDSHAKE_CONNECTIONS } from './summary.ts';
 import { startUpstream } from './upstream.ts';
 
@@ -22,6 +25,8 @@ const REQUEST_BYTES = 500;
 const REPLY_BYTES = 1024;
 const CONNECTIONS = [1, 8, 64];
 const GRANTS = [10, 1000, 100_000];
+/** What is measured of Sallyport alone. */
+const OWN: readonly CandidateName[] = ['start-up', 'memory', 'activation'];
 /** Three points a round: the difference that is looked for is smaller than the noise of one. */
 const GRANT_POINTS = [AIMS.connections, AIMS.connections, AIMS.connections];
 
@@ -52,10 +57,12 @@ async function bench(options: Options): Promise<void> {
 		const result = await measure(options, shared, upstream.port);
 		const text = report(result);
 		process.stdout.write(`\n${text}`);
-		if (result.peers.length === 0 && result.grants.length === 0 && result.handshakes.length === 0)
+		const { startUp, memory, peers, grants, handshakes, activation } = result;
+		const lists = [peers, grants, handshakes, activation];
+		if (lists.every(list => list.length === 0) && startUp === undefined && memory === undefined)
 			throw new Error('nothing could be measured');
 		if (options.quick || options.only.length > 0 || options.flags.length > 0) return;
-		if (!result.peers.some(({ name }) => name === 'sallyport')) throw new Error('nothing is written without Sallyport');
+		if (!peers.some(({ name }) => name === 'sallyport')) throw new Error('nothing is written without Sallyport');
 		const base = join(import.meta.dirname, 'results', `${result.date.slice(0, 10)}-${result.commit}`);
 		await mkdir(join(base, '..'), { recursive: true });
 		await writeFile(`${base}.json`, `${JSON.stringify(result, undefined, '\t')}\n`);
@@ -114,6 +121,10 @@ async function measure(options: Options, bench: Bench, upstreamPort: number): Pr
 					),
 				)
 			: [];
+	const alone = OWN.filter(asked);
+	const problem = alone.length > 0 && !built && !asked('sallyport') && !asked('grants') ? build() : undefined;
+	if (problem !== undefined) missing.push(`Sallyport is left out: \`npm run build\` fails. ${problem}`);
+	const sized = (name: CandidateName): boolean => asked(name) && problem === undefined && !left;
 	const run = (series: Omit<Series, 'rounds' | 'kinds' | keyof typeof durations> & Partial<Pick<Series, 'kinds'>>) =>
 		runSeries({ kinds: ['requests'], ...series, rounds, ...durations }, { bench, upstreamPort, say });
 	return {
@@ -133,6 +144,19 @@ async function measure(options: Options, bench: Bench, upstreamPort: number): Pr
 						connections: [HANDSHAKE_CONNECTIONS],
 						kinds: ['full handshakes', 'resumed handshakes'],
 					}),
+		...(sized('start-up')
+			? { startUp: await measureStartUp({ bench, upstreamPort, starts: quick ? 3 : 9, idle: quick ? 4 : 15 }) }
+			: {}),
+		...(sized('memory')
+			? { memory: await measureMemory({ bench, upstreamPort, flags, count: quick ? 200 : 1000, say }) }
+			: {}),
+		activation: sized('activation')
+			? await measureActivation({
+					...{ bench, upstreamPort, flags, say },
+					connections: AIMS.connections,
+					swaps: quick ? 3 : 8,
+				})
+			: [],
 	};
 }
 

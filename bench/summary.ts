@@ -39,6 +39,12 @@ export const AIMS = {
 	grants: 0.1,
 	/** Full handshakes per CPU-second. */
 	handshakesOfHaproxy: 0.9,
+	/** Milliseconds from the start to ready. */
+	ready: 500,
+	/** Bytes, when nobody calls. */
+	idle: 70 * 1000 * 1000,
+	/** Microseconds, while a bundle comes into force. */
+	activation: 20_000,
 } as const;
 
 /** Connections of the generator's that shake hands at once. */
@@ -102,7 +108,7 @@ export function ratio(
 	return ratios.length === 0 ? undefined : median(ratios);
 }
 
-export function targetsOf({ peers, grants, handshakes }: Pick<Result, 'peers' | 'grants' | 'handshakes'>): Target[] {
+export function targetsOf({ peers, grants, handshakes, ...alone }: Result): Target[] {
 	const { connections } = AIMS;
 	const cpu = ratio(peers, ['sallyport', 'envoy'], connections, point => point.perCpuSecond);
 	const p50 = ratio(peers, ['sallyport', 'envoy'], 1, point => point.p50);
@@ -143,6 +149,25 @@ export function targetsOf({ peers, grants, handshakes }: Pick<Result, 'peers' | 
 			aim: `at least ${AIMS.handshakesOfHaproxy.toFixed(2)}`,
 			...(full === undefined ? {} : { measured: full.toFixed(2), met: full >= AIMS.handshakesOfHaproxy }),
 		},
+		...ownTargets(alone),
+	];
+}
+
+/** Of what is measured of Sallyport alone. */
+function ownTargets({ startUp, activation }: Pick<Result, 'startUp' | 'activation'>): Target[] {
+	const most = (what: string, value: number | undefined, aim: number, unit: string, per: number): Target => ({
+		what,
+		aim: `at most ${aim / per} ${unit}`,
+		...(value === undefined
+			? {}
+			: { measured: `${(value / per).toFixed(per === 1 ? 0 : 1)} ${unit}`, met: value <= aim }),
+	});
+	const p99s = activation.map(({ during }) => during.p99);
+	const p99 = p99s.length === 0 ? undefined : Math.max(...p99s);
+	return [
+		most('from start to ready', startUp && median(startUp.ready), AIMS.ready, 'ms', 1),
+		most('resident memory at idle', startUp?.resident, AIMS.idle, 'MB', 1e6),
+		most('p99 while a bundle of 1 or 10 MB comes into force', p99, AIMS.activation, 'ms', 1000),
 	];
 }
 

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../cache.ts';
 import type { Candidate, Running, Setting } from '../candidate.ts';
 import { TRUST_DOMAIN } from '../certificates.ts';
-import { GRANTS_REGO, grantsData } from '../grants.ts';
+import { writeGrants } from '../grants.ts';
 import { answers, freePort, startPinned, stopProcess, untilReady } from '../processes.ts';
 import { candidateEnvironment, nodeProgram, ROOT } from '../program.ts';
 import { countRecords } from '../records.ts';
@@ -19,40 +19,61 @@ export interface SallyportOptions {
 	readonly sources?: boolean;
 	/** Take dist/ as it is. */
 	readonly built?: boolean;
+	/** A compiled bundle, copied into the candidate's folder and watched, in the place of Rego and data. */
+	readonly archive?: string;
+	/** What it logs; warnings when absent. */
+	readonly level?: 'info' | 'warn';
+}
+
+/** Sallyport that runs, and where it is met beside its listener. */
+export interface RunningSallyport extends Running {
+	/** Of /readyz and /metrics. */
+	readonly health: number;
+	/** What it says. */
+	readonly log: string;
+	/** The compiled bundle, if it was given one. */
+	readonly archive: string;
+}
+
+/** As a Candidate, but it tells more of what it started. */
+export interface SallyportCandidate extends Candidate {
+	start(setting: Setting): Promise<RunningSallyport>;
 }
 
 /** Flags of bin/sallyport. */
 const SHIPPED: readonly string[] = ['--max-semi-space-size=4', '--expose-gc'];
 
 /** Sallyport as it is installed: every call decided by Rego, every decision and outcome in the chain. */
-export function sallyport(options: SallyportOptions): Candidate {
-	const { name, grants, flags, sources = false, built = false } = options;
+export function sallyport(options: SallyportOptions): SallyportCandidate {
+	const { name, grants, flags, sources = false, built = false, archive, level = 'warn' } = options;
 	const main = join(ROOT, sources ? 'src/main.ts' : 'dist/main.js');
 	return {
 		name,
 		what: `every call decided (grants as data, ${grants.toLocaleString('en')} of them), decision and outcome recorded`,
 		async prepare() {
-			if (!sources && !built) {
-				const problem = run(
-					[nodeProgram(), join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json'],
-					ROOT,
-				);
-				if (problem !== undefined) return { missing: `Sallyport is left out: \`npm run build\` fails. ${problem}` };
-			}
+			const problem = sources || built ? undefined : build();
+			if (problem !== undefined) return { missing: `Sallyport is left out: \`npm run build\` fails. ${problem}` };
 			if (!existsSync(main)) return { missing: `Sallyport is left out: ${main} is not there.` };
 			const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 			return { version };
 		},
-		async start(setting: Setting): Promise<Running> {
+		async start(setting: Setting): Promise<RunningSallyport> {
 			const port = await freePort();
 			const health = await freePort();
 			const file = join(setting.folder, 'sallyport.yaml');
 			const log = join(setting.folder, 'log');
-			const policy = join(setting.folder, 'policy');
-			await mkdir(policy);
-			await writeFile(join(policy, 'grants.rego'), GRANTS_REGO);
-			await writeFile(join(policy, 'data.json'), grantsData(grants));
-			await writeFile(file, JSON.stringify(configuration(setting, port, health), undefined, '\t'));
+			const bundle = join(setting.folder, 'policy.tar.gz');
+			if (archive === undefined) await writeGrants(join(setting.folder, 'policy'), grants);
+			else await copyFile(archive, bundle);
+			const policy = archive === undefined ? { files: ['policy'] } : { bundles: [{ name: 'default', path: bundle }] };
+			await writeFile(
+				file,
+				JSON.stringify(
+					{ ...configuration(setting, port, health), policy: { ...policy, memory: '512MiB' }, log: { level } },
+					undefined,
+					'\t',
+				),
+			);
 			const command = [
 				nodeProgram(),
 				'--disable-warning=ExperimentalWarning',
@@ -67,6 +88,9 @@ export function sallyport(options: SallyportOptions): Candidate {
 			const host = `crm.internal:${setting.upstreamPort}`;
 			return {
 				pid: child.pid ?? 0,
+				health,
+				log,
+				archive: bundle,
 				entrance: { port, target: `http://${host}/api/v1/things`, host },
 				async stop(requests) {
 					await stopProcess(child, 'SIGTERM', 40_000);
@@ -81,8 +105,16 @@ export function sallyport(options: SallyportOptions): Candidate {
 	};
 }
 
+/** Builds dist/; answers what went wrong. */
+export const build = (): string | undefined =>
+	run([nodeProgram(), join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json'], ROOT);
+
 /** JSON is YAML. What stands here differs from the defaults only in paths, ports and the room for a long load. */
-function configuration({ certificates, upstreamPort, folder }: Setting, port: number, health: number): unknown {
+export function configuration(
+	{ certificates, upstreamPort, folder }: Pick<Setting, 'certificates' | 'upstreamPort' | 'folder'>,
+	port: number,
+	health: number,
+): Readonly<Record<string, unknown>> {
 	return {
 		identity: {
 			trust_domain: TRUST_DOMAIN,
@@ -94,7 +126,6 @@ function configuration({ certificates, upstreamPort, folder }: Setting, port: nu
 				},
 			},
 		},
-		policy: { files: ['policy'], memory: '512MiB' },
 		listeners: [
 			{
 				name: 'egress',
@@ -107,9 +138,8 @@ function configuration({ certificates, upstreamPort, folder }: Setting, port: nu
 			crm: { address: `127.0.0.1:${upstreamPort}`, hosts: ['crm.internal'], protocol: 'http' },
 		},
 		audit: { directory: join(folder, 'audit'), limit: '16GiB' },
-		// A sidecar's own default keeps strangers from taking its time.
-		limits: { handshakes_per_second: 1_000_000 },
+		// A sidecar's own defaults keep strangers from taking its time, and one agent from taking every place.
+		limits: { handshakes_per_second: 1_000_000, connections: 4096, connections_per_agent: 4096 },
 		admin: { health: { address: `127.0.0.1:${health}` } },
-		log: { level: 'warn' },
 	};
 }
