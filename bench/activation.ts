@@ -47,7 +47,7 @@ const SIZES: readonly number[] = [50_000, 500_000];
 const AFTER = 1000;
 const BESIDE = 1500;
 /** Of what the same connections get when each sends as soon as it is answered. */
-const LOAD = 0.5;
+const LOAD = 0.4;
 const PATIENCE = 60_000;
 
 /** Monotonic microseconds. */

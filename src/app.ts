@@ -298,7 +298,7 @@ async function startApp(file: string, first: Config, environment: NodeJS.Process
 		config: () => config,
 		apply,
 		taken: yes => reloaded('config', yes),
-		over: () => memory.settle(),
+		over: () => memory.settleWhenIdle(),
 	});
 
 	const admin = await openAdmin(config.admin, {
@@ -324,7 +324,7 @@ async function startApp(file: string, first: Config, environment: NodeJS.Process
 	identified(identity.current());
 	policy.onChange(() => {
 		proxy.judgeAgain();
-		memory.settle();
+		memory.settleWhenIdle();
 	});
 	const pruning = setInterval(() => void policy.prune(audit.status().oldest), PRUNE_EVERY);
 	pruning.unref();

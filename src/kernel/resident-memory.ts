@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 
 /** Gives back memory that the process holds and does not use. */
 export interface ResidentMemory {
-	/** After something that is done once, starting or a reload: gives back what only that needed, now and a few times in the minute after. */
+	/** After the start: gives back what only that needed, now and a few times in the minute after. */
 	settle(): void;
+	/** After what happens while calls are served: the same, when there are few of them. */
+	settleWhenIdle(): void;
 	close(): void;
 }
 
@@ -16,8 +18,12 @@ interface Range {
 /** <asm-generic/mman-common.h>, which is what x86-64 and arm64 use. */
 const MADV_DONTNEED = 4;
 
-/** When it is done, milliseconds after what was done once: by then V8 has compiled what the first calls need. */
+/** When it is done, milliseconds after the start: by then V8 has compiled what the first calls need. */
 const PASSES = [0, 2_000, 10_000, 60_000];
+/** And after something else. Busy is who spent more than this share of the second before. */
+const IDLE_PASSES = [2_000, 10_000, 60_000];
+const WATCHED = 1_000;
+const BUSY = 0.1;
 
 /**
  * Of Node's 120 MB program, starting and compiling read 50 that no call looks at again, and freed memory stays with the
@@ -37,12 +43,30 @@ export function openResidentMemory(): ResidentMemory {
 		for (const timer of timers) clearTimeout(timer);
 		timers.clear();
 	};
-	const settle = (): void => {
+	const later = (after: number, run: () => void): void => {
+		const timer = setTimeout(() => {
+			timers.delete(timer);
+			run();
+		}, after).unref();
+		timers.add(timer);
+	};
+	const whenIdle = (): void => {
+		const before = performance.eventLoopUtilization();
+		later(WATCHED, () => {
+			if (performance.eventLoopUtilization(before).utilization > BUSY) later(IDLE_PASSES.at(-1) ?? 0, whenIdle);
+			else void pass();
+		});
+	};
+	const settle = (passes: readonly number[], run: () => void): void => {
 		close();
 		if (process.platform !== 'linux') return;
-		for (const after of PASSES) timers.add(setTimeout(() => void pass(), after).unref());
+		for (const after of passes) later(after, run);
 	};
-	return { settle, close };
+	return {
+		settle: () => settle(PASSES, () => void pass()),
+		settleWhenIdle: () => settle(IDLE_PASSES, whenIdle),
+		close,
+	};
 }
 
 async function openPass(): Promise<() => void> {

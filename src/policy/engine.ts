@@ -79,7 +79,8 @@ export class Engine {
 
 	/** Bytes of memory in use. */
 	get memory(): number {
-		return this.#memory.buffer.byteLength;
+		const { byteLength } = this.#memory.buffer;
+		return byteLength === this.#cleanBytes ? Math.ceil(this.#heap / PAGE) * PAGE : byteLength;
 	}
 
 	/**

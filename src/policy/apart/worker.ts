@@ -1,20 +1,24 @@
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import { problemsOf } from '../problem.ts';
-import { type Job, makeReady, type Ready } from '../ready.ts';
+import type { Job, Ready } from '../ready.ts';
 import { PART, PARTS, type Said } from './messages.ts';
 
 // Runs in the thread that `Loader` starts.
 
 const say = (said: Said, transferred: readonly ArrayBuffer[] = []): void => parentPort?.postMessage(said, transferred);
 
+const job = workerData as Job;
 try {
-	// Of this thread alone (setpriority(2), where it is the kernel's threads that have one): calls go first.
-	if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL);
+	// Of this thread alone (setpriority(2), where it is the kernel's threads that have one): calls go first. What compiles
+	// inherits it, and has a time limit.
+	const compiles = job.archive === undefined && !/\.(tar\.gz|tgz)$/.test(job.paths[0] ?? '');
+	const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority;
+	if (process.platform === 'linux') setPriority(0, compiles ? PRIORITY_BELOW_NORMAL : PRIORITY_LOW);
 } catch {
 	// Then it takes its share.
 }
-const job = workerData as Job;
+// Loading this is work too.
+const [{ makeReady }, { problemsOf }] = await Promise.all([import('../ready.ts'), import('../problem.ts')]);
 try {
 	const ready = await makeReady(job);
 	if (ready === undefined) say({ kind: 'unchanged' });
