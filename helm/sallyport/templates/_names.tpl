@@ -52,6 +52,16 @@ seccompProfile: { type: RuntimeDefault }
 {{ .Values.policy.configMap | default (printf "%s-policy" (include "sallyport.name" .)) }}
 {{- end }}
 
+{{/* "yes" where the chart brings the policy; nothing where config.policy.bundles names servers, or files of other volumes. */}}
+{{- define "sallyport.bringsPolicy" -}}
+{{- if or .Values.policy.bundle .Values.policy.configMap (not (dig "policy" "bundles" list .Values.config)) }}yes{{ end }}
+{{- end }}
+
+{{/* As JSON. The default is not in values.yaml: helm would join it with what stands there, and pods without its label would be left free. */}}
+{{- define "sallyport.agents" -}}
+{{ .Values.gateway.agents | default (dict "matchLabels" (dict "sallyport.dev/agent" "true")) | toJson }}
+{{- end }}
+
 {{/* Where the ConfigMaps are needed. */}}
 {{- define "sallyport.namespaces" -}}
 {{- if and .Values.webhook.enabled .Values.webhook.namespaces }}{{ .Values.webhook.namespaces | toJson }}{{ else }}{{ list .Release.Namespace | toJson }}{{ end }}

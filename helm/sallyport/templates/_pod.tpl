@@ -87,7 +87,9 @@ resources: {{ toYaml .Values.resources | nindent 2 }}
 securityContext: {{ include "sallyport.restricted" . | nindent 2 }}
 volumeMounts:
   - { name: sallyport-config, mountPath: /etc/sallyport, readOnly: true }
+  {{- if include "sallyport.bringsPolicy" . }}
   - { name: sallyport-policy, mountPath: /etc/sallyport-policy, readOnly: true }
+  {{- end }}
   - { name: sallyport-state, mountPath: /var/lib/sallyport }
   - { name: sallyport-run, mountPath: /run/sallyport }
   {{- if eq .Values.placement "sidecar" }}
@@ -110,8 +112,10 @@ volumeMounts:
 {{- define "sallyport.volumes" -}}
 - name: sallyport-config
   configMap: { name: {{ include "sallyport.name" . }}-config }
+{{- if include "sallyport.bringsPolicy" . }}
 - name: sallyport-policy
   configMap: { name: {{ include "sallyport.policyConfigMap" . }} }
+{{- end }}
 - name: sallyport-state
   emptyDir: { sizeLimit: {{ .Values.state.sizeLimit }} }
 - name: sallyport-run
