@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { chainsOf } from '../audit/chains.ts';
 import { type Copies, compareCopies, RecordList } from '../audit/copies.ts';
 import { type Held, readHeld } from '../audit/held.ts';
 import { readTrust, type Trust } from '../audit/trust.ts';
@@ -65,13 +66,23 @@ async function verify(options: Options, command: Command, output: AuditOutput): 
 		const compared = held !== undefined && files !== undefined && chain !== undefined && verified.fault === undefined;
 		const copies = compared ? await compareCopies(files, chain, list, held.newest(chain)) : undefined;
 		const result: Verification = copies?.fault === undefined ? verified : { ...verified, fault: copies.fault };
-		if (result.records === 0 && result.fault === undefined) throw noRecords(options.directory);
+		if (result.records === 0 && result.fault === undefined) throw await emptyFolder(options.directory);
 		if (options.json === true) await output.write(`${JSON.stringify(forPrograms(result, copies))}\n`);
 		else await output.write(report(result, held, copies, trust, output.colour));
 		if (result.fault !== undefined) process.exitCode = FAILURE;
 	} catch (error) {
 		fail(output, error, options.directory);
 	}
+}
+
+/** `query` takes a folder of several chains: whoever says it here too is told which there are. */
+async function emptyFolder(directory: string): Promise<Error> {
+	const [first, ...more] = (await chainsOf(directory)).filter(folder => folder !== directory);
+	if (first === undefined) return noRecords(directory);
+	const others = more.length === 0 ? '' : `, or one of ${more.length} others below it`;
+	return new Error(
+		`${directory} holds no records itself: one chain is verified at a time, so say --directory ${first}${others}`,
+	);
 }
 
 /** As records are written: `snake_case`. */

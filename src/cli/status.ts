@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Status } from '../admin/status.ts';
+import { placed } from '../policy/problem.ts';
 import { askControl, type ControlOptions, problemWords, withControlOptions } from './control-client.ts';
 import { credentialLines } from './credential-lines.ts';
 import { identityLines } from './identity-lines.ts';
@@ -101,7 +102,7 @@ function shown(status: Status, terminal: Terminal, now: number): string {
 	for (const problem of policy.shadow_problems ?? []) lines.push(warn(paint, reloadProblemText(problem)));
 	for (const { name, url, from_disk: kept, problem } of policy.downloads ?? []) {
 		if (kept === true) lines.push(warn(paint, `${name}: kept from before the start; ${url} has not confirmed it`));
-		if (problem !== undefined) lines.push(warn(paint, `${name}: ${problem}`));
+		if (problem !== undefined) lines.push(warn(paint, `${name}: ${placed(problem, url)}`));
 	}
 	if (policy.reports?.problem !== undefined)
 		lines.push(warn(paint, `not reported to ${policy.reports.url}: ${policy.reports.problem}`));

@@ -30,3 +30,7 @@ export function problemsOf(error: unknown): readonly Problem[] {
 	if (error instanceof PolicyError) return error.problems;
 	return [{ message: error instanceof Error ? error.message : String(error) }];
 }
+
+/** What is wrong with the bundle has the place already; what is wrong with the server has it not. */
+export const placed = (problem: string, url: string): string =>
+	problem.includes(url) ? problem : `${url}: ${problem}`;

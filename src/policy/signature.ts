@@ -39,6 +39,8 @@ export interface VerifyRules {
 export type BundleFiles = ReadonlyMap<string, Buffer>;
 
 const MAX_SIGNATURES = 4 * 1024 * 1024;
+/** Of a key id in an error, characters. */
+const MOST_OF_ID = 100;
 const HASHES: Readonly<Record<string, string>> = { 'SHA-256': 'sha256', 'SHA-384': 'sha384', 'SHA-512': 'sha512' };
 const CURVES: Readonly<Record<string, SignatureAlgorithm>> = {
 	prime256v1: 'ES256',
@@ -104,6 +106,10 @@ function onlyToken(text: Buffer): { readonly token: string } | Broken {
 	return { token };
 }
 
+/** A stranger's text: a few characters of it. */
+const named = (id: unknown): string =>
+	typeof id === 'string' ? `key id ${JSON.stringify(id.slice(0, MOST_OF_ID))}` : 'it has no key id';
+
 interface Claims {
 	readonly files: readonly unknown[];
 	readonly scope: unknown;
@@ -119,7 +125,8 @@ function verified(token: string, { keys }: VerifyRules): Claims | Broken {
 	if ('crit' in header || 'b64' in header) return { broken: 'its signature has an extension that is not known' };
 	const id = header['kid'] ?? payload['keyid'];
 	const candidates = keys.filter(key => key.id === undefined || key.id === id);
-	if (candidates.length === 0) return { broken: 'it is signed with a key that `verify` does not name' };
+	if (candidates.length === 0)
+		return { broken: `it is signed with a key that \`verify\` does not name (${named(id)})` };
 	const fitting = candidates.filter(({ algorithm }) => algorithm === header['alg']);
 	if (fitting.length === 0)
 		return { broken: `the algorithm of its signature is not that of the key (${candidates[0]?.algorithm})` };

@@ -94,6 +94,13 @@ test('tail shows the last of all chains together, and goes on with those that co
 	assert.equal(new Set(text.split('\n')).size, text.split('\n').length, 'nothing twice');
 });
 
+test('verify names the chains below a folder that has none itself', async t => {
+	const { root } = await volume(t);
+	const { errors, status } = await run(['verify', '--directory', root]);
+	assert.equal(status, 1);
+	assert.ok(errors.includes(`say --directory ${join(root, 'ns', 'pod-a', 'audit')}, or one of 2 others`), errors);
+});
+
 test('folders that are links count, those without segments do not', async t => {
 	const { root } = await volume(t);
 	const elsewhere = await temporary(t);

@@ -4,7 +4,18 @@ import { test } from 'node:test';
 import { stringify } from 'yaml';
 import { parseConfig } from '../../src/config/load.ts';
 import { problemText } from '../../src/config/loaded.ts';
-import { CHART, dataOf, find, PLACEMENTS, POLICY, refusal, rendered, toolFor, type Values } from '../support/chart.ts';
+import {
+	CHART,
+	dataOf,
+	find,
+	PLACEMENTS,
+	POLICY,
+	refusal,
+	render,
+	rendered,
+	toolFor,
+	type Values,
+} from '../support/chart.ts';
 import { KubernetesSchema } from '../support/kubernetes-schema.ts';
 import { type Container, type PodSpec, restrictedProblems } from '../support/pod-security.ts';
 
@@ -107,6 +118,49 @@ test('policy that comes from a server needs no ConfigMap, and nothing mounts one
 	const config = dataOf(find(manifests, 'ConfigMap', '-config'), 'sallyport.yaml');
 	assert.match(config, /url: https:\/\/bundles\.internal/);
 	assert.ok(!config.includes('policy.tar.gz\n    path'), 'it is the only bundle');
+});
+
+test('pods that match gateway.agents, and no label beside it, are held by the NetworkPolicies', t => {
+	const helm = toolFor(t, 'helm');
+	if (helm === undefined) return;
+	const selectorsOf = (values: Values): readonly unknown[] => {
+		const manifests = rendered(helm, { placement: 'gateway', ...values });
+		const out = find(manifests, 'NetworkPolicy', '-agents')['spec'] as { podSelector: unknown };
+		const gateway = find(manifests, 'NetworkPolicy', 'sallyport')['spec'] as {
+			ingress: readonly { from?: readonly { podSelector: unknown }[] }[];
+		};
+		return [out.podSelector, gateway.ingress[0]?.from?.[0]?.podSelector];
+	};
+	const usual = { matchLabels: { 'sallyport.dev/agent': 'true' } };
+	assert.deepEqual(selectorsOf({}), [usual, usual]);
+	for (const agents of [
+		{ matchLabels: { 'app.kubernetes.io/part-of': 'agents' } },
+		{ matchExpressions: [{ key: 'agent', operator: 'Exists' }] },
+	])
+		assert.deepEqual(selectorsOf({ gateway: { agents } }), [agents, agents]);
+});
+
+test('policy from servers needs no bundle of the chart, and one of the chart may stand beside it', t => {
+	const helm = toolFor(t, 'helm');
+	if (helm === undefined) return;
+	const config = { policy: { bundles: [{ name: 'platform', url: 'https://bundles.internal/platform.tar.gz' }] } };
+	for (const [own, volumes] of [
+		[{}, 0],
+		[POLICY, 1],
+	] as const) {
+		const manifests = render(helm, { placement: 'gateway', config, ...own });
+		const { template } = find(manifests, 'Deployment')['spec'] as { template: { spec: PodSpec } };
+		const policies = (list: readonly { name: string }[] = []): number =>
+			list.filter(({ name }) => name === 'sallyport-policy').length;
+		assert.equal(policies(template.spec.volumes), volumes);
+		assert.equal(policies(template.spec.containers[0]?.volumeMounts), volumes);
+		assert.equal(manifests.filter(({ metadata: { name } }) => name.endsWith('-policy')).length, volumes);
+		const text = dataOf(find(manifests, 'ConfigMap', '-config'), 'sallyport.yaml');
+		const loaded = parseConfig(text, '/etc/sallyport/sallyport.yaml', {});
+		assert.deepEqual('problems' in loaded ? loaded.problems : loaded.config.policy.bundles?.map(({ name }) => name), [
+			'platform',
+		]);
+	}
 });
 
 for (const [title, values, says] of [

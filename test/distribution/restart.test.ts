@@ -30,6 +30,8 @@ test('without its server Sallyport starts from the bundle that was kept, and say
 	const { out, code } = await second.command('status');
 	assert.equal(code, 0);
 	assert.ok(out.includes(`team: kept from before the start; ${url} has not confirmed it`), out);
+	assert.ok(out.includes(`team: ${url}: it could not be fetched (ECONNREFUSED)`), out);
+	assert.ok((await second.reload()).includes(`team: ${url}: it could not be fetched (ECONNREFUSED)`));
 	assert.match(
 		await second.sallyport.metrics(),
 		/^sallyport_bundle_last_success_timestamp_seconds\{bundle="team"\} 0$/m,

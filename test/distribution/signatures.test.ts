@@ -200,7 +200,11 @@ test('anything that is not exactly what was signed is refused, by its own name',
 		[signatures(withHead({ alg: 'none' })), /algorithm of its signature is not that of the key \(RS256\)/],
 		[signatures(`${hmacHead}.${body}.${hmac}`), /algorithm of its signature is not that of the key/],
 		[signatures(withHead({ alg: 'RS256', crit: ['x'] })), /an extension that is not known/],
-		[files, /key that `verify` does not name/, { keys: [readVerifyKey(key, 'RS256', 'k2')], scope: 'production' }],
+		[
+			files,
+			/key that `verify` does not name \(key id "k1"\)/,
+			{ keys: [readVerifyKey(key, 'RS256', 'k2')], scope: 'production' },
+		],
 		[files, /its signature has a scope/, { keys }],
 		[files, /not of the scope staging/, { keys, scope: 'staging' }],
 	];

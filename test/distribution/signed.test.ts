@@ -32,7 +32,7 @@ test('a bundle that must be signed is taken from its signer and nobody else, fro
 	server.serve(await make('other', 'release'));
 	assert.match((await stage.reload())[0] ?? '', /its signature is not good/);
 	server.serve(await make('signer', 'unknown'));
-	assert.match((await stage.reload())[0] ?? '', /a key that `verify` does not name/);
+	assert.match((await stage.reload())[0] ?? '', /a key that `verify` does not name \(key id "unknown"\)/);
 	const signing = ['--signing-key', 'signer.key', '--key-id', 'release'];
 	const built = await stage.command('policy', 'build', 'sources/good', '-o', 'signed.tar.gz', ...signing);
 	assert.equal(built.code, 0, built.err);

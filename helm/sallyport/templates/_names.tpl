@@ -67,6 +67,11 @@ seccompProfile: { type: RuntimeDefault }
 {{ .Values.policy.configMap | default (printf "%s-policy" (include "sallyport.name" .)) }}
 {{- end }}
 
+{{/* As JSON. The default is not in values.yaml: helm would join it with what stands there, and pods without its label would be left free. */}}
+{{- define "sallyport.agents" -}}
+{{ .Values.gateway.agents | default (dict "matchLabels" (dict "sallyport.dev/agent" "true")) | toJson }}
+{{- end }}
+
 {{/* Where the ConfigMaps are needed. */}}
 {{- define "sallyport.namespaces" -}}
 {{- if and .Values.webhook.enabled .Values.webhook.namespaces }}{{ .Values.webhook.namespaces | toJson }}{{ else }}{{ list .Release.Namespace | toJson }}{{ end }}

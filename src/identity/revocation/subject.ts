@@ -45,5 +45,8 @@ export function readSubject(text: string): Subject | Broken {
 			return { broken: "it is not a token's fingerprint, the first 16 hex digits of its SHA-256; never write a token" };
 		return { kind: 'token', what: `token:${fingerprint}` };
 	}
-	return { broken: 'it begins with none of spiffe://, serial: and token:' };
+	return {
+		broken:
+			'it begins with none of spiffe://, serial: and token:; an agent is spiffe://TRUST_DOMAIN/agents/NAME, written out',
+	};
 }

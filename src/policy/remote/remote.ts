@@ -2,7 +2,7 @@ import type { BundlePoll } from '../../config/policy-bundle.ts';
 import type { Clock } from '../../model/ports.ts';
 import { sha256InTurns } from '../digest.ts';
 import type { RemoteConfig } from '../locate.ts';
-import { type Problem, printProblem } from '../problem.ts';
+import { type Problem, placed, printProblem } from '../problem.ts';
 import { type Download, KeptDownload } from './kept.ts';
 import { Server, type ServerAccess } from './server.ts';
 
@@ -122,10 +122,11 @@ export class RemoteBundle {
 		};
 	}
 
-	/** Asks now; resolves with why what is there was not taken. */
+	/** Asks now; resolves with why what is there was not taken, and where. */
 	async look(): Promise<string | undefined> {
 		this.#waiting?.abort();
-		return await this.#follow(0, true);
+		const problem = await this.#follow(0, true);
+		return problem === undefined ? undefined : placed(problem, this.#config.url);
 	}
 
 	close(): void {
