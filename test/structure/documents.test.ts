@@ -46,7 +46,28 @@ test('links between the pages lead somewhere', () => {
 			.map(link => `${path}: ${link}`),
 	);
 	assert.deepEqual(broken, []);
+	const lost = pages.flatMap(({ path, text }) =>
+		[...text.matchAll(/\]\(([^)#\s:]*)#([^)\s]+)\)/g)]
+			.filter(([, link = '', anchor = '']) => {
+				const to = link === '' ? path : join(dirname(path), link);
+				return to.endsWith('.md') && !anchorsOf(readText(to)).has(anchor);
+			})
+			.map(([link]) => `${path}: ${link}`),
+	);
+	assert.deepEqual(lost, []);
 });
+
+/** As GitHub makes them of headings. */
+const anchorsOf = (page: string): ReadonlySet<string> =>
+	new Set(
+		[...page.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+			heading
+				.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+				.toLowerCase()
+				.replace(/[^\p{L}\p{N}_ -]/gu, '')
+				.replaceAll(' ', '-'),
+		),
+	);
 
 test('the README links every page of docs/', () => {
 	const readme = readText('README.md');
