@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import { type RunningSallyport, sallyport } from './candidates/sallyport.ts';
 import { buildGrants } from './grants.ts';
 import { type Bench, drive, generatorCommand } from './load.ts';
 import { residentBytes } from './processes.ts';
+import { median } from './summary.ts';
 
 /** What bundles of one size do to calls, as they come into force. */
 export interface Activation {
@@ -129,12 +130,11 @@ async function activate(options: ActivationOptions, grants: number, folder: stri
 		const entries = latencies(await readFile(file));
 		const wrong = await running.stop(requests);
 		if (wrong !== undefined) throw new Error(wrong);
-		const middle = took.toSorted((a, b) => a - b)[took.length >> 1] ?? 0;
 		return {
 			data,
 			rate,
 			swaps,
-			took: middle,
+			took: median(took),
 			during: within(entries, during),
 			beside: within(entries, beside),
 			resident,
@@ -157,14 +157,8 @@ async function exchange({ archive, log }: RunningSallyport, next: string, activa
 	}
 }
 
-async function activated(log: string): Promise<number> {
-	const file = await open(log);
-	try {
-		return (await file.readFile('utf8')).split('policy is in force').length - 1;
-	} finally {
-		await file.close();
-	}
-}
+const activated = async (log: string): Promise<number> =>
+	(await readFile(log, 'utf8')).split('policy is in force').length - 1;
 
 const clock = (): number => Number(process.hrtime.bigint() / 1000n);
 
