@@ -91,12 +91,14 @@ export function probeUdp(address: string, port: number, datagram: Buffer, limit:
 		const timer = setTimeout(() => finish('unanswered', 'no answer to the datagram'), limit);
 		socket.once('error', failed);
 		socket.once('message', () => finish('open', 'an answer came'));
-		// Connected, so that the kernel tells of refusals (udp(7)).
-		socket.connect(port, address, () => {
+		// A listener and no callback, which node:dgram would call with the error of a way that is closed.
+		socket.once('connect', () => {
 			socket.send(datagram, (error: NodeJS.ErrnoException | null) => {
 				if (error !== null) failed(error);
 			});
 		});
+		// Connected, so that the kernel tells of refusals (udp(7)).
+		socket.connect(port, address);
 	});
 }
 
