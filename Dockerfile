@@ -19,7 +19,7 @@ COPY --from=build /tree /opt/sallyport
 COPY --from=build --chown=65532:65532 /state/lib /var/lib/sallyport
 COPY --from=build --chown=65532:65532 /state/run /run/sallyport
 # As in bin/sallyport.
-ENV PATH=/opt/sallyport/bin NODE_ENV=production UV_THREADPOOL_SIZE=8 NODE_OPTIONS="--max-semi-space-size=4 --expose-gc"
+ENV PATH=/opt/sallyport/bin NODE_ENV=production UV_THREADPOOL_SIZE=8 NODE_OPTIONS="--max-semi-space-size=4 --v8-pool-size=1 --expose-gc"
 USER 65532:65532
 WORKDIR /etc/sallyport
 # The only places that are written to; the root file system can be read-only (docker run --read-only).

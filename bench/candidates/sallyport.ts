@@ -41,7 +41,7 @@ export interface SallyportCandidate extends Candidate {
 }
 
 /** Flags of bin/sallyport. */
-const SHIPPED: readonly string[] = ['--max-semi-space-size=4', '--expose-gc'];
+const SHIPPED: readonly string[] = ['--max-semi-space-size=4', '--v8-pool-size=1', '--expose-gc'];
 
 /** Sallyport as it is installed: every call decided by Rego, every decision and outcome in the chain. */
 export function sallyport(options: SallyportOptions): SallyportCandidate {

@@ -34,7 +34,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* What Node is told: half of the limit for the heap, the rest is for buffers, WebAssembly and code. */}}
 {{- define "sallyport.nodeOptions" -}}
---max-semi-space-size=4 --expose-gc --max-old-space-size={{ div (include "sallyport.mebibytes" .limits.memory | int) 2 }}
+--max-semi-space-size=4 --v8-pool-size=1 --expose-gc --max-old-space-size={{ div (include "sallyport.mebibytes" .limits.memory | int) 2 }}
 {{- end }}
 
 {{- define "sallyport.restricted" -}}
