@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type RunningSallyport, sallyport } from './candidates/sallyport.ts';
 import { buildGrants } from './grants.ts';
 import { type Bench, drive, generatorCommand } from './load.ts';
-import { residentBytes } from './processes.ts';
+import { coreSeconds, cpuSeconds, residentBytes } from './processes.ts';
 import { median } from './summary.ts';
 
 /** What bundles of one size do to calls, as they come into force. */
@@ -23,6 +23,8 @@ export interface Activation {
 	/** Bytes: before the first swap, and the most while swapping. */
 	readonly resident: number;
 	readonly peak: number;
+	/** Share of the candidate's core that others used meanwhile, 0 to 1. */
+	readonly disturbed: number;
 }
 
 /** Microseconds, from when a request was to be sent. */
@@ -104,6 +106,9 @@ async function activate(options: ActivationOptions, grants: number, folder: stri
 		const during: Window[] = [];
 		const beside: Window[] = [];
 		const took: number[] = [];
+		const used = (): number => coreSeconds(bench.cores[0]) - cpuSeconds(running.pid);
+		const others = { used: used(), since: clock() };
+		let disturbed = 0;
 		try {
 			await pause(2500);
 			for (let swap = 0; swap < swaps; swap++) {
@@ -116,6 +121,7 @@ async function activate(options: ActivationOptions, grants: number, folder: stri
 				await pause(AFTER);
 				during.push([order, clock()]);
 			}
+			disturbed = Math.max(0, ((used() - others.used) * 1e6) / (clock() - others.since));
 		} finally {
 			clearInterval(looking);
 			generator.kill('SIGTERM');
@@ -139,6 +145,7 @@ async function activate(options: ActivationOptions, grants: number, folder: stri
 			beside: within(entries, beside),
 			resident,
 			peak,
+			disturbed,
 		};
 	} catch (error) {
 		await running.stop(0).catch(() => undefined);

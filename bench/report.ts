@@ -58,6 +58,7 @@ export function report(result: Result): string {
 	const disturbed = Math.max(
 		0,
 		...rowsOf([...result.peers, ...result.grants, ...result.handshakes]).map(row => row.disturbed),
+		...result.activation.map(({ disturbed }) => disturbed),
 	);
 	if (disturbed > 0.05) {
 		parts.push(
