@@ -22,6 +22,7 @@ import type { Svid } from './identity/svid.ts';
 import { tokenSettingsOf } from './identity/token-settings.ts';
 import { TokenKeeper, type Tokens } from './identity/tokens.ts';
 import { openResidentMemory } from './kernel/resident-memory.ts';
+import { lowerByName } from './kernel/thread-priority.ts';
 import { identity as makeIdentity } from './model/agent.ts';
 import type { Recorder } from './model/ports.ts';
 import type { RefusedConnection } from './model/record.ts';
@@ -65,6 +66,8 @@ async function startApp(file: string, first: Config, environment: NodeJS.Process
 	let config = first;
 	const clock = { now: () => Date.now() };
 	const startedAt = clock.now();
+	// V8 compiles and collects beside the calls: it may have a tenth where there is not enough for both.
+	lowerByName('V8Worker', 10);
 	const memory = openResidentMemory();
 	const log = createLog(config.log.level);
 	const metrics = createMetrics(VERSION, config.telemetry.metrics.agents);

@@ -4,10 +4,10 @@ import type { Ready } from '../ready.ts';
 
 /** What the thread that loads a bundle says to the one that asked for it. */
 
-/** Bytes that the asking thread copies at once: half a millisecond, and calls go on before the next. */
-export const PART = 1024 * 1024;
+/** Bytes that the asking thread copies at once: a fraction of a millisecond, and calls go on before the next. */
+export const PART = 256 * 1024;
 /** Parts that the loading thread lays out at once: it may be given the processor seldom. */
-export const PARTS = 8;
+export const PARTS = 32;
 
 export type Said =
 	| { readonly kind: 'unchanged' }

@@ -1,4 +1,6 @@
+import { constants } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { startLow } from '../../kernel/thread-priority.ts';
 import { type PolicyError, problem } from '../problem.ts';
 import type { Job } from '../ready.ts';
 import type { Said } from './messages.ts';
@@ -17,11 +19,12 @@ export class Thread {
 	constructor(job: Job, origin: string) {
 		this.#answer.promise.catch(() => undefined);
 		const file = `./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`;
-		this.#worker = new Worker(new URL(file, import.meta.url), {
-			workerData: job,
-			execArgv: [],
-			resourceLimits: { stackSizeMb: STACK_MB },
-		});
+		const options = { workerData: job, execArgv: [], resourceLimits: { stackSizeMb: STACK_MB } };
+		// Its own start takes a tenth of a second already; how low the rest is, it says itself.
+		this.#worker = startLow(
+			constants.priority.PRIORITY_BELOW_NORMAL,
+			() => new Worker(new URL(file, import.meta.url), options),
+		);
 		this.#worker.on('message', (said: Said) => this.#answer.resolve(said));
 		this.#worker.on('error', (error: Error) =>
 			this.#end(
