@@ -54,11 +54,18 @@ test('a process that is used, and has nothing to tell of', async t => {
 			audit: { sinks: [{ file: { path: 'records.jsonl' } }] },
 		},
 	});
-	const texts = [await scrape(sallyport)];
+	// What stands there lasts for an hour: not a moment in which a record was just on its way.
+	const settled = () =>
+		scrape(
+			sallyport,
+			text => sampleOf(text, 'sallyport_audit_oldest_unsent_timestamp_seconds') === 0,
+			'the sink has every record',
+		);
+	const texts = [await settled()];
 	const agent = throughProxy(workspace, sallyport.address('egress'), workspace.agent('researcher'));
 	for (let round = 0; round < 3; round++) {
 		await curl([...agent, `http://${upstream.address}/`]);
-		texts.push(await scrape(sallyport));
+		texts.push(await settled());
 	}
 	assertFires(t, promtool, [], { texts, lasting: true, later: 60 });
 });
