@@ -20,8 +20,8 @@ test('a body in a million parts takes no more memory than in one', async t => {
 	await Promise.all(wires.map(wire => new Promise<void>(resolve => void wire.socket.write(parts, () => resolve()))));
 	for (const wire of wires) wire.send('7\r\n{"a":1}\r\n0\r\n\r\n');
 	for (const wire of wires) await wire.receives(/^HTTP\/1\.1 200 /);
-	// Six bodies of 400 kB; kept in parts they took 30 MB each.
-	assert.ok(stage.resident() - before < 60 * MB, `${Math.round((stage.resident() - before) / MB)} MB more`);
+	// Six bodies of 400 kB; kept in parts they took 30 MB each, 180 in all. Garbage is collected when there is a processor for it.
+	assert.ok(stage.resident() - before < 100 * MB, `${Math.round((stage.resident() - before) / MB)} MB more`);
 });
 
 test('what comes in one read goes on in one piece', () => {
