@@ -81,19 +81,22 @@ function withCounting(body: Buffer, { parameters, imported, globals }: Layout): 
 	const codes = parameters.map(count => ({ count, code: reader.part(reader.u32()) }));
 	if (!reader.done) throw new Unmetered('the module has code that no function is');
 	const functions: (Func | undefined)[] = [];
+	/** Those that are being read, each called by the one before. */
+	const way = new Set<number>();
 	let places = 0;
 	/** Functions are read before those that call them; what calls itself, or in long chains, is not known then. */
-	const read = (own: number, way: ReadonlySet<number>): Func => {
+	const read = (own: number): Func => {
 		const { count, code } = codes[own] ?? {};
 		if (count === undefined || code === undefined)
 			throw new Unmetered('the module calls a function that it does not have');
-		const here = new Set([...way, own]);
+		way.add(own);
 		const func = functionOf(code, count, globals, index => {
 			if (index < imported) return HOST;
 			const callee = index - imported;
 			if (functions[callee] !== undefined) return functions[callee].cost;
-			return here.has(callee) || here.size > LONGEST_CHAIN ? undefined : read(callee, here).cost;
+			return way.has(callee) || way.size > LONGEST_CHAIN ? undefined : read(callee).cost;
 		});
+		way.delete(own);
 		functions[own] = func;
 		places += func.steps.length + func.returns.length;
 		if (places > MOST_PLACES) throw tooLarge();
@@ -101,7 +104,7 @@ function withCounting(body: Buffer, { parameters, imported, globals }: Layout): 
 	};
 	const parts: Buffer[] = [leb(parameters.length)];
 	for (const own of codes.keys()) {
-		const code = Buffer.concat(counting(body, functions[own] ?? read(own, new Set()), globals));
+		const code = Buffer.concat(counting(body, functions[own] ?? read(own), globals));
 		parts.push(leb(code.length), code);
 	}
 	return Buffer.concat(parts);
