@@ -106,8 +106,7 @@ export function sallyport(options: SallyportOptions): SallyportCandidate {
 }
 
 /** Builds dist/; answers what went wrong. */
-export const build = (): string | undefined =>
-	run([nodeProgram(), join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json'], ROOT);
+export const build = (): string | undefined => run([nodeProgram(), join(ROOT, 'scripts', 'build.ts')], ROOT);
 
 /** JSON is YAML. What stands here differs from the defaults only in paths, ports and the room for a long load. */
 export function configuration(

@@ -9,7 +9,7 @@ export PATH
 [ ! -e "$out" ] || { echo "image: $out is there already" >&2; exit 2; }
 mkdir -p "$out"
 cd "$root"
-tsc -p tsconfig.build.json --outDir "$out/dist"
+node scripts/build.ts --out "$out/dist"
 node scripts/image/assemble.ts "$out"
 # Whoever runs it may read it all and change none of it.
 chmod -R a=rX,u+w "$out"

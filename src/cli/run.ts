@@ -26,10 +26,11 @@ export function runCommand(load: () => Promise<StartSidecar>): Command {
 async function run(file: string, watch: boolean, load: () => Promise<StartSidecar>): Promise<void> {
 	// Before anything is open: a signal's own action would end the process in the middle of its start.
 	const signals = new Signals();
-	// The configuration is read in another thread; meanwhile this one loads what it is for.
+	// The configuration is read in another thread, which takes longer; meanwhile this one loads what it is for.
+	const reading = loadConfigApart(file, process.env);
 	const loading = load();
 	loading.catch(() => undefined);
-	const loaded = await loadConfigApart(file, process.env);
+	const loaded = await reading;
 	if ('problems' in loaded) {
 		for (const problem of loaded.problems) process.stderr.write(`${problemText(file, problem)}\n`);
 		process.exit(2);

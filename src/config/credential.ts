@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SecretUse } from './secret-text.ts';
 import { agentPattern, duration } from './values.ts';
 

@@ -8,7 +8,7 @@ import { freeze, type Loaded } from './loaded.ts';
 export function loadConfigApart(file: string, environment: NodeJS.ProcessEnv): Promise<Loaded> {
 	return new Promise((resolve, reject) => {
 		const worker = new Worker(
-			new URL(`./load-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
+			new URL(`./config-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url),
 			{
 				workerData: { file, environment: { ...environment } },
 				execArgv: [],

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { secret } from './credential.ts';
 import { agentPattern, duration, size } from './values.ts';
 

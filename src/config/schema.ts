@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { credential } from './credential.ts';
 import { limits } from './limits.ts';
 import { bundle, statusReports } from './policy-bundle.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { RECORD_TYPES } from '../model/record.ts';
 import { type FieldCredential, fieldCredential, type Secret, secret } from './credential.ts';
 import { duration, size } from './values.ts';

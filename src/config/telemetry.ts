@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type FieldCredential, fieldCredential } from './credential.ts';
 import { duration } from './values.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { duration, headerName, spiffeIdText, userId } from './values.ts';
 
 /** One way to know an agent. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { packageRoot } from '../kernel/package-root.ts';
 import type { Module } from './contract-module.ts';
 import type { Opa } from './opa.ts';
 import { problemsOfCheck } from './opa-check.ts';
@@ -12,7 +13,7 @@ import { type SourceFile, stageText, withStage } from './sources.ts';
  */
 
 /** The JSON Schema of the input. */
-export const INPUT_SCHEMA = fileURLToPath(new URL('../../policies/input.schema.json', import.meta.url));
+export const INPUT_SCHEMA = join(packageRoot(), 'policies', 'input.schema.json');
 
 /** Policies of other systems have inputs of their own. */
 const FOREIGN: readonly string[] = ['system', 'envoy', 'istio'];

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import type { LoadedPolicy } from '@open-policy-agent/opa-wasm';
+import * as opaWasm from '@open-policy-agent/opa-wasm';
 import { FUEL } from './meter/meter.ts';
 
 /**
@@ -7,9 +7,9 @@ import { FUEL } from './meter/meter.ts';
  * another thread than the one that evaluates.
  */
 
-/** Its CommonJS form: the other one does not export the class. */
-const opa = createRequire(import.meta.url)('@open-policy-agent/opa-wasm') as {
-	readonly LoadedPolicy: typeof LoadedPolicy;
+/** Its types say nothing of the default, which alone holds the class. */
+const { default: opa } = opaWasm as unknown as {
+	readonly default: { readonly LoadedPolicy: typeof LoadedPolicy };
 };
 
 export const PAGE = 65_536;

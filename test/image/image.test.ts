@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -74,6 +74,19 @@ suite('the image', { timeout: 120_000 }, () => {
 		);
 	});
 
+	test('has every package that the program loads', () => {
+		const asked = files()
+			.filter(path => /^dist\/[^/]+\.js$/.test(path))
+			.flatMap(path => [
+				...readFileSync(join(tree, path), 'utf8').matchAll(
+					/^\s*(?:.*\bfrom |.*\bimport\(|import )"((?:@[\w-]+\/)?[\w-]+)[/"]/gm,
+				),
+			])
+			.map(([, name = '']) => name);
+		assert.ok(asked.includes('koffi') && asked.includes('undici'), String(asked));
+		for (const name of asked) assert.ok(existsSync(join(tree, 'node_modules', name, 'package.json')), name);
+	});
+
 	test('needs no library that its base does not have', () => {
 		const binaries = files().filter(path => path === 'bin/node' || path.endsWith('.node'));
 		assert.ok(binaries.length >= 2);
@@ -86,7 +99,7 @@ suite('the image', { timeout: 120_000 }, () => {
 		}
 	});
 
-	test('runs as nobody in particular, on a read-only root: help, config check, a call, and the end', async () => {
+	test('runs as nobody in particular, on a read-only root: help, config check, a call, another policy, and the end', async () => {
 		const upstream = await startUpstream(t);
 		for (const [name, text] of Object.entries(policyOf('allow := true'))) workspace.write(`policies/${name}`, text);
 		mkdirSync(workspace.path('state'));
@@ -138,12 +151,17 @@ suite('the image', { timeout: 120_000 }, () => {
 		);
 		const user = /^Uid:\s+(\d+)/m.exec(execFileSync('cat', [`/proc/${running.pid}/status`], { encoding: 'utf8' }))?.[1];
 		assert.notEqual(user, '0');
-		const call = await curl([
-			...throughProxy(workspace, address, workspace.agent('a')),
-			`http://crm.internal:${upstream.port}/x`,
-		]);
-		assert.equal(call.status, 200, log + call.body);
+		const call = () =>
+			curl([...throughProxy(workspace, address, workspace.agent('a')), `http://crm.internal:${upstream.port}/x`]);
+		const allowed = await call();
+		assert.equal(allowed.status, 200, log + allowed.body);
 		assert.ok(readRecords(workspace.path('state', 'audit')).some(record => record.type === 'decision'));
+
+		// Loaded in a thread of its own, whose file is another one than in a checkout.
+		for (const [name, text] of Object.entries(policyOf('allow := false'))) workspace.write(`policies/${name}`, text);
+		execFileSync(SALLYPORT, ['policy', 'build', workspace.path('policies'), '-o', bundle]);
+		running.kill('SIGHUP');
+		await until(async () => (await call()).status === 403, 'the other policy is in force');
 
 		running.kill('SIGTERM');
 		await until(() => running.exitCode !== null, 'it ends');

@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { initFolder, issueInFolder } from '../../identity/dev-folder.ts';
+import { packageRoot } from '../../kernel/package-root.ts';
 import { failure } from '../terminal.ts';
 
 /** The root of the checkout or package. */
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const ROOT = packageRoot();
 
 export const SALLYPORT = join(ROOT, 'bin', 'sallyport');
 

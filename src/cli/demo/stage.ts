@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { packageRoot } from '../../kernel/package-root.ts';
 import { findOpa } from '../../policy/opa.ts';
 import { failure } from '../terminal.ts';
 import { type Crm, startCrm } from './crm.ts';
@@ -100,7 +100,7 @@ async function getOpa(environment: NodeJS.ProcessEnv): Promise<string> {
 	try {
 		return (await findOpa(undefined, environment)).version;
 	} catch (error) {
-		const script = fileURLToPath(new URL('../../../scripts/setup-opa.ts', import.meta.url));
+		const script = join(packageRoot(), 'scripts', 'setup-opa.ts');
 		if (!existsSync(script)) throw error;
 		process.stderr.write('opa, which compiles policies, is not on this machine: setting it up, once\n');
 		const { status, stderr } = await runProgramOf(process.execPath, ['--disable-warning=ExperimentalWarning', script], {

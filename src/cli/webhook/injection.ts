@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Of a Kubernetes object, as far as it is looked at; what is not named here goes through as it is. */
 const mount = z.looseObject({ name: z.string(), mountPath: z.string() });

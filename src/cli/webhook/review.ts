@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { inject } from './inject.ts';
 import { type Injection, podShape } from './injection.ts';
 

@@ -18,7 +18,7 @@ export class Thread {
 	/** `origin` is for the error's text. */
 	constructor(job: Job, origin: string) {
 		this.#answer.promise.catch(() => undefined);
-		const file = `./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`;
+		const file = `./bundle-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`;
 		const options = { workerData: job, execArgv: [], resourceLimits: { stackSizeMb: STACK_MB } };
 		// Its own start takes a tenth of a second already; how low the rest is, it says itself.
 		this.#worker = startLow(
