@@ -5,6 +5,7 @@ import type { State } from '../../src/model/ports.ts';
 import type { ControlRecord } from '../../src/model/record.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { until } from '../support/until.ts';
 
 const NOW = 1_700_000_000_000;
 const entry = {
@@ -74,4 +75,42 @@ test('what fails while it ends connections does not keep the revocation from bei
 	const { unkept } = await revocations.revoke(entry, performance.now());
 	assert.equal(unkept, undefined);
 	assert.equal(revocations.revoked(who)?.cause, 'revoked');
+});
+
+test('what could not be kept is tried again, and what was given back meanwhile is not', async t => {
+	const broken = { now: true };
+	let now = NOW;
+	const held = new Map<string, string | undefined>();
+	const { promise: slow, resolve: goOn } = Promise.withResolvers<void>();
+	const metrics = createMetrics('test');
+	const counted = async (): Promise<string | undefined> =>
+		/^sallyport_revocations_unkept (\d+)$/m.exec(await metrics.registry.metrics())?.[1];
+	const revocations = await openRevocations(undefined, {
+		state: {
+			list: async () => [],
+			write: async (_space, entries) => {
+				if (broken.now) throw new Error('state.db: there is no room on the disk');
+				for (const { key, value } of entries) held.set(key, value);
+				if (entries.some(({ value }) => value === undefined)) await slow;
+				return true;
+			},
+		},
+		clock: { now: () => now },
+		recorder: { control: () => {} },
+		metrics,
+		log: createLog('silent'),
+	});
+	t.after(() => revocations.close());
+	const other = { ...entry, what: 'spiffe://example.org/agents/b' };
+	for (const each of [entry, other]) await revocations.revoke(each, performance.now());
+	assert.equal(await counted(), '2');
+	broken.now = false;
+	const undone = revocations.undo(other.what);
+	now += 11_000;
+	await until(async () => (await counted()) === '0', 'all that is in force is kept');
+	goOn();
+	await undone;
+	assert.deepEqual([...held.keys()].sort(), [entry.what, other.what]);
+	assert.match(held.get(entry.what) ?? '', /agents\/a/);
+	assert.equal(held.get(other.what), undefined);
 });

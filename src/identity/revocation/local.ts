@@ -72,14 +72,31 @@ export class LocalRevocations {
 	/** Rejects, in words, when it cannot be kept: then it is in force until the end of this process only. */
 	async keep(entry: Revocation): Promise<void> {
 		this.#unkept.add(entry.what);
-		await this.#deps.state.write(SPACE, [{ key: entry.what, value: JSON.stringify(revocationJson(entry)) }]);
+		await this.#deps.state.write(SPACE, [stored(entry)]);
 		this.#unkept.delete(entry.what);
+	}
+
+	/** Tries once more what could not be kept, and returns what now is. Rejects, in words, when nothing is. */
+	async keepAgain(): Promise<readonly Revocation[]> {
+		const entries = [...this.#unkept].flatMap(what => this.#entries.get(what) ?? []);
+		if (entries.length > 0) await this.#deps.state.write(SPACE, entries.map(stored));
+		// Another may have come for the same subject.
+		const kept = entries.filter(entry => this.#entries.get(entry.what) === entry);
+		for (const { what } of kept) this.#unkept.delete(what);
+		return kept;
 	}
 
 	/** Takes it out of the state, and only then out of memory. Rejects, in words, when it stays. */
 	async drop(what: string): Promise<void> {
 		const entry = this.#entries.get(what);
-		await this.#deps.state.write(SPACE, [{ key: what, value: undefined }]);
+		// Meanwhile it must not be kept again.
+		const unkept = this.#unkept.delete(what);
+		try {
+			await this.#deps.state.write(SPACE, [{ key: what, value: undefined }]);
+		} catch (error) {
+			if (unkept) this.#unkept.add(what);
+			throw error;
+		}
 		// Another may have come for the same subject.
 		if (this.#entries.get(what) === entry) this.#forget(what);
 	}
@@ -104,6 +121,11 @@ export class LocalRevocations {
 		this.#unkept.delete(what);
 	}
 }
+
+const stored = (entry: Revocation): { readonly key: string; readonly value: string } => ({
+	key: entry.what,
+	value: JSON.stringify(revocationJson(entry)),
+});
 
 function parsed(text: string): unknown {
 	try {

@@ -50,6 +50,8 @@ export interface RevocationsStatus {
 
 /** How often is looked for revocations whose time is over, milliseconds. */
 const TICK = 1_000;
+/** Between two tries to keep what could not be kept, milliseconds: a disk that was full may have room again. */
+const AGAIN = 10_000;
 
 /** Opens what is kept, and follows the list of the configuration. Rejects when what is kept cannot be read. */
 export async function openRevocations(
@@ -78,6 +80,8 @@ export class RevocationsInForce implements Revocations {
 	#enforce: () => number = () => 0;
 	#timer: NodeJS.Timeout | undefined;
 	#stale = false;
+	/** When what could not be kept is tried again, milliseconds since the epoch. */
+	#nextTry = 0;
 
 	constructor(config: FleetConfig | undefined, deps: RevocationsDeps) {
 		this.#deps = deps;
@@ -236,8 +240,21 @@ export class RevocationsInForce implements Revocations {
 		}
 	}
 
+	async #keepAgain(): Promise<void> {
+		this.#nextTry = this.#deps.clock.now() + AGAIN;
+		try {
+			for (const { what } of await this.#local.keepAgain())
+				this.#deps.log.info({ revocation: what }, 'a revocation that could not be kept is kept now');
+		} catch {
+			// It was said when it came, and is counted.
+		}
+	}
+
 	#tick(): void {
-		if (this.#nextEnd <= this.#deps.clock.now()) void this.#expire();
+		const now = this.#deps.clock.now();
+		if (this.#nextEnd <= now) void this.#expire();
+		if (this.#local.unkept === 0) this.#nextTry = now + AGAIN;
+		else if (this.#nextTry <= now) void this.#keepAgain();
 		const unknown = this.unknown();
 		if ((unknown !== undefined) === this.#stale) return;
 		this.#stale = unknown !== undefined;
