@@ -103,8 +103,11 @@ function withCounting(body: Buffer, { parameters, imported, globals }: Layout): 
 		return func;
 	};
 	const parts: Buffer[] = [leb(parameters.length)];
+	const counter = leb(globals);
+	const plain = bytes(0x23, counter, MINUS_ONE, 0x24, counter, 0x23, counter, TRAP_BELOW_ZERO);
 	for (const own of codes.keys()) {
-		const code = Buffer.concat(counting(body, functions[own] ?? read(own), globals));
+		const func = functions[own] ?? read(own);
+		const code = Buffer.concat(func.loops ? countingTurns(body, func, counter) : counting(body, func, plain));
 		parts.push(leb(code.length), code);
 	}
 	return Buffer.concat(parts);
@@ -121,26 +124,23 @@ const MINUS_ONE = bytes(0x41, 0x01, 0x6b);
 /** `if (it < 0) unreachable` */
 const TRAP_BELOW_ZERO = bytes(0x41, 0x00, 0x48, 0x04, 0x40, 0x00, END);
 
-/** The parts of a function's code, with its counting. */
-function counting(
+/** The parts of a function's code without loops, with its steps. */
+const counting = (body: Buffer, { groupsAt, groups, end, steps }: Func, step: Buffer): readonly Buffer[] => [
+	leb(groups),
+	...woven(
+		body,
+		groupsAt,
+		end,
+		steps.map(at => ({ at, insert: step })),
+	),
+];
+
+/** The same with loops: a local of its own holds what the counter is, so that no turn of a loop waits for memory. */
+function countingTurns(
 	body: Buffer,
-	{ groupsAt, groups, locals, begin, end, steps, loops, returns }: Func,
-	global: number,
+	{ groupsAt, groups, locals, begin, end, steps, returns }: Func,
+	counter: Buffer,
 ): readonly Buffer[] {
-	const counter = leb(global);
-	if (!loops) {
-		const step = bytes(0x23, counter, MINUS_ONE, 0x24, counter, 0x23, counter, TRAP_BELOW_ZERO);
-		return [
-			leb(groups),
-			...woven(
-				body,
-				groupsAt,
-				end,
-				steps.map(at => ({ at, insert: step })),
-			),
-		];
-	}
-	// A local of its own holds what the counter is, so that no turn of a loop waits for memory.
 	const local = leb(locals);
 	const load = bytes(0x23, counter, 0x21, local);
 	const step = bytes(0x20, local, MINUS_ONE, 0x22, local, 0x24, counter, 0x20, local, TRAP_BELOW_ZERO);
