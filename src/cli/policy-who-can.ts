@@ -115,7 +115,11 @@ async function whoCan(terminal: Terminal, paths: readonly string[], options: Opt
 	else {
 		terminal.out(table(shown.map(rowOf)));
 		const can = answers.filter(({ verdict }) => verdict !== 'deny').length;
-		terminal.out(`${can === 0 ? 'nobody' : can} of ${answers.length} agents\n`);
+		// A name that is mistyped is denied to all, as it should be, and that looks like an answer.
+		const { host } = addressOf(target);
+		const named = [bundle.data, bundle.wasm].some(bytes => bytes.includes(host));
+		const hint = can > 0 || named ? '' : `; neither the policy nor its data names ${host}`;
+		terminal.out(`${can === 0 ? 'nobody' : can} of ${answers.length} agents${hint}\n`);
 	}
 	return failed ? FAILURE : DONE;
 }
@@ -126,12 +130,18 @@ const rowOf = ({ agent, verdict, cause, reasons, error }: Answer): readonly stri
 	[cause, error, ...reasons.map(({ msg }) => msg)].filter(part => part !== undefined).join(' · '),
 ];
 
+/** HOST:PORT, or the name of an upstream. */
+function addressOf(target: string): { readonly host: string; readonly port: number } {
+	const [, host = target, port = '443'] = /^(.+):(\d{1,5})$/.exec(target) ?? [];
+	return { host, port: Number(port) };
+}
+
 /** A call as Sallyport would describe it, as far as that is known beforehand. */
 function callBy(agent: string, options: Options): Readonly<Record<string, unknown>> {
 	const { target, effect, protocol, path } = options;
 	const id = parseSpiffeId(agent);
 	if ('broken' in id) throw mistake(`${agent} is no SPIFFE ID: ${id.broken}`);
-	const [, host = target, port = '443'] = /^(.+):(\d{1,5})$/.exec(target) ?? [];
+	const { host, port } = addressOf(target);
 	const declared = host === target;
 	const method = options.method ?? (effect === 'read' ? 'GET' : 'POST');
 	const http = protocol === 'http';
@@ -142,7 +152,7 @@ function callBy(agent: string, options: Options): Readonly<Record<string, unknow
 		labels: {},
 		listener: 'egress',
 		agent: JSON.parse(identity(id, 'mtls').json),
-		target: { ...(declared ? { name: target } : {}), host, port: Number(port), protocol, tls: true },
+		target: { ...(declared ? { name: target } : {}), host, port, protocol, tls: true },
 		call: {
 			protocol,
 			operation: http ? method : 'connect',

@@ -48,6 +48,14 @@ test('who-can asks the policy for every agent that its data names, or that a fil
 		out,
 		/^allow {2}spiffe:\/\/example\.org\/agents\/clerk *\ndeny {3}.*stranger {2}no_rule\n1 of 2 agents\n$/,
 	);
+	assert.match(
+		(await run(STARTER, '--target', 'cmr')).out,
+		/^nobody of \d+ agents; neither the policy nor its data names cmr\n$/,
+	);
+	assert.match(
+		(await run(STARTER, '--target', 'crm', '--effect', 'read', '--path', '/export')).out,
+		/^nobody of \d+ agents\n$/,
+	);
 	const nobody = await run('fails', '--target', 'crm');
 	assert.equal(nobody.code, 2);
 	assert.match(nobody.err, /names no agents .* say --agents/);
