@@ -1,4 +1,4 @@
-import type { Dispatcher } from 'undici';
+import { type Answer, AnswerReader, type Fields } from './answer.ts';
 import { connectorOf } from './connector.ts';
 
 /** What could not be had, in words without anything secret. */
@@ -71,15 +71,19 @@ export async function fetchOnce(url: URL, options: FetchOptions): Promise<Fetche
 		connect: connectorOf({ tls: true, ca: options.roots, client: options.client, patience: PATIENCE }),
 	});
 	return new Promise<Fetched>(resolve => {
-		const answer = new Answer(resolve, maxBytes, json !== undefined);
-		const late = (): void => answer.end({ broken: `there was no answer within ${patience / 1000} s` });
-		const timer = setTimeout(late, patience);
-		const given = (): void => answer.end({ broken: 'it was given up' });
-		answer.over = () => {
-			clearTimeout(timer);
-			signal?.removeEventListener('abort', given);
-			void client.destroy().catch(() => {});
-		};
+		const reader = new AnswerReader({
+			maxBytes,
+			unwanted: (status, fields) => unwanted(status, fields, json !== undefined),
+			failed: 'it could not be fetched',
+			over(answer) {
+				clearTimeout(timer);
+				signal?.removeEventListener('abort', given);
+				void client.destroy().catch(() => {});
+				resolve('broken' in answer ? answer : fetched(answer));
+			},
+		});
+		const timer = setTimeout(() => reader.fail(`there was no answer within ${patience / 1000} s`), patience);
+		const given = (): void => reader.fail('it was given up');
 		if (signal?.aborted === true) {
 			given();
 			return;
@@ -98,77 +102,26 @@ export async function fetchOnce(url: URL, options: FetchOptions): Promise<Fetche
 			...(json === undefined ? {} : { 'content-type': 'application/json' }),
 		};
 		const sent = json === undefined ? ({ method: 'GET' } as const) : ({ method: 'POST', body: json } as const);
-		client.dispatch({ ...sent, path, headers, blocking: false }, answer);
+		client.dispatch({ ...sent, path, headers, blocking: false }, reader);
 	});
 }
 
-class Answer implements Dispatcher.DispatchHandler {
-	readonly #resolve: (result: Fetched) => void;
-	readonly #maxBytes: number;
-	readonly #posted: boolean;
-	#etag: string | undefined;
-	#type: string | undefined;
-	readonly #chunks: Buffer[] = [];
-	#bytes = 0;
-	#ended = false;
-	/** Runs once, after the end. */
-	over: () => void = () => {};
+function unwanted(status: number, fields: Fields, posted: boolean): string | undefined {
+	if (status === 304) return undefined;
+	if (status >= 300 && status < 400)
+		return `the server redirects (${status}), which is not followed: name the other URL`;
+	if (status > 299 || (status !== 200 && !posted)) return `the server answers ${status}`;
+	if ((fields['content-encoding'] ?? 'identity') !== 'identity')
+		return 'the answer is encoded, which was not asked for';
+	return undefined;
+}
 
-	constructor(resolve: (result: Fetched) => void, maxBytes: number, posted: boolean) {
-		this.#resolve = resolve;
-		this.#maxBytes = maxBytes;
-		this.#posted = posted;
-	}
-
-	end(result: Fetched): void {
-		if (this.#ended) return;
-		this.#ended = true;
-		this.#resolve(result);
-		this.over();
-	}
-
-	onRequestStart(): void {}
-
-	onRequestUpgrade(): void {
-		this.end({ broken: 'the server switched protocols' });
-	}
-
-	onResponseStart(
-		_controller: Dispatcher.DispatchController,
-		status: number,
-		headers: Readonly<Record<string, string | string[] | undefined>>,
-	): void {
-		if (status < 200) return;
-		const { etag, 'content-type': type } = headers;
-		if (typeof type === 'string') this.#type = type.toLowerCase().split(';')[0]?.trim();
-		if (typeof etag === 'string' && /^(W\/)?"[\x21\x23-\x7e]{0,255}"$/.test(etag)) this.#etag = etag;
-		if (status === 304) this.end('unchanged');
-		else if (status >= 300 && status < 400)
-			this.end({ broken: `the server redirects (${status}), which is not followed: name the other URL` });
-		else if (status > 299 || (status !== 200 && !this.#posted)) this.end({ broken: `the server answers ${status}` });
-		else if ((headers['content-encoding'] ?? 'identity') !== 'identity')
-			this.end({ broken: 'the answer is encoded, which was not asked for' });
-	}
-
-	onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-		if (this.#ended) return;
-		this.#bytes += chunk.length;
-		if (this.#bytes > this.#maxBytes)
-			this.end({ broken: `the answer is larger than ${this.#maxBytes / 1024 ** 2} MiB` });
-		else this.#chunks.push(chunk);
-	}
-
-	onResponseEnd(): void {
-		this.end({
-			body: Buffer.concat(this.#chunks),
-			...(this.#etag === undefined ? {} : { etag: this.#etag }),
-			...(this.#type === undefined ? {} : { type: this.#type }),
-		});
-	}
-
-	onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-		const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-		// OpenSSL's and the system's words, without what a server could write into them.
-		this.end({ broken: `it could not be fetched${/^[A-Z0-9_]{3,60}$/.test(code) ? ` (${code})` : ''}` });
-	}
+function fetched({ status, fields, body }: Answer): Fetched {
+	if (status === 304) return 'unchanged';
+	const { etag, 'content-type': type } = fields;
+	return {
+		body,
+		...(typeof etag === 'string' && /^(W\/)?"[\x21\x23-\x7e]{0,255}"$/.test(etag) ? { etag } : {}),
+		...(typeof type === 'string' ? { type: type.toLowerCase().split(';')[0]?.trim() ?? '' } : {}),
+	};
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import type { Client, Dispatcher } from 'undici';
+import type { Client } from 'undici';
 import type { RemoteConfig } from '../../../config/sinks.ts';
+import { type Answer, AnswerReader } from '../../../transfer/answer.ts';
 import { connectorOf } from '../../../transfer/connector.ts';
 import { codeOf } from '../../io.ts';
 import type { RemoteDeps } from '../sink.ts';
@@ -12,23 +13,16 @@ const MAX_ANSWER = 64 * 1024;
 const LONGEST_PAUSE = 300_000;
 const IDLE = 30_000;
 
-export interface Answer {
-	readonly status: number;
-	/** For how long the server asks to be left alone, milliseconds (RFC 9110 §10.2.3). */
-	readonly pause: number | undefined;
-	readonly body: Buffer;
-}
-
 /** Answers that are about what is in a body. Every other one is about the sink, or the way to it. */
 const ABOUT_THE_BODY: ReadonlySet<number> = new Set([400, 413, 422]);
 
 /** What became of a body with so many records. Throws {@link Untaken} for what is tried again. */
-export function judge({ status, pause }: Answer, count: number): Sent {
+export function judge({ status, fields }: Answer, count: number): Sent {
 	if (status >= 200 && status < 300) return { taken: count };
 	if (ABOUT_THE_BODY.has(status)) return { refused: `it answers ${status}` };
 	if (status >= 300 && status < 400)
 		throw new Untaken(`it redirects (${status}), which is not followed: name the other URL`);
-	throw new Untaken(`it answers ${status}`, pause);
+	throw new Untaken(`it answers ${status}`, pauseOf(fields['retry-after']));
 }
 
 /** POSTs to one URL, one at a time, over one connection that is kept. Redirects are answers like others. */
@@ -38,7 +32,7 @@ export class Uploads {
 	readonly #deps: RemoteDeps;
 	readonly #credential: (() => { readonly name: string; readonly value: string } | undefined) | undefined;
 	#client: { readonly client: Client; readonly certificate: string } | undefined;
-	#under: Exchange | undefined;
+	#under: AnswerReader | undefined;
 	#closed = false;
 
 	constructor(config: RemoteConfig, deps: RemoteDeps) {
@@ -55,21 +49,18 @@ export class Uploads {
 		const client = await this.#connected();
 		if (this.#closed) throw new Untaken('it was given up');
 		return new Promise((resolve, reject) => {
-			const over = (): void => {
-				clearTimeout(timer);
-				this.#under = undefined;
-			};
-			const exchange = new Exchange(
-				answer => {
-					over();
-					resolve(answer);
+			const exchange = new AnswerReader({
+				maxBytes: MAX_ANSWER,
+				failed: 'it cannot be reached',
+				over: answer => {
+					clearTimeout(timer);
+					this.#under = undefined;
+					if ('broken' in answer) {
+						this.#drop();
+						reject(new Untaken(answer.broken));
+					} else resolve(answer);
 				},
-				why => {
-					over();
-					this.#drop();
-					reject(new Untaken(why));
-				},
-			);
+			});
 			this.#under = exchange;
 			const { timeout } = this.#config;
 			const timer = setTimeout(() => exchange.fail(`there was no answer within ${timeout / 1000} s`), timeout);
@@ -121,62 +112,7 @@ export class Uploads {
 	}
 }
 
-class Exchange implements Dispatcher.DispatchHandler {
-	readonly #resolve: (answer: Answer) => void;
-	readonly #reject: (why: string) => void;
-	#status = 0;
-	#pause: number | undefined;
-	readonly #chunks: Buffer[] = [];
-	#bytes = 0;
-	#ended = false;
-
-	constructor(resolve: (answer: Answer) => void, reject: (why: string) => void) {
-		this.#resolve = resolve;
-		this.#reject = reject;
-	}
-
-	fail(why: string): void {
-		if (this.#ended) return;
-		this.#ended = true;
-		this.#reject(why);
-	}
-
-	onRequestStart(): void {}
-
-	onRequestUpgrade(): void {
-		this.fail('it switched protocols');
-	}
-
-	onResponseStart(
-		_controller: Dispatcher.DispatchController,
-		status: number,
-		headers: Readonly<Record<string, string | string[] | undefined>>,
-	): void {
-		if (status < 200) return;
-		this.#status = status;
-		this.#pause = pauseOf(headers['retry-after']);
-	}
-
-	onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-		this.#bytes += chunk.length;
-		if (this.#bytes > MAX_ANSWER) this.fail('its answer is longer than 64 KiB');
-		else this.#chunks.push(chunk);
-	}
-
-	onResponseEnd(): void {
-		if (this.#ended) return;
-		this.#ended = true;
-		this.#resolve({ status: this.#status, pause: this.#pause, body: Buffer.concat(this.#chunks) });
-	}
-
-	onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-		const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-		// OpenSSL's and the system's words, without what a server could write into them.
-		this.fail(`it cannot be reached${/^[A-Z0-9_]{3,60}$/.test(code) ? ` (${code})` : ''}`);
-	}
-}
-
-/** Seconds, or a date. */
+/** For how long the server asks to be left alone, milliseconds (RFC 9110 §10.2.3): seconds, or a date. */
 function pauseOf(value: string | string[] | undefined): number | undefined {
 	if (typeof value !== 'string') return undefined;
 	const pause = /^\d{1,6}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
