@@ -6,8 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type RunningSallyport, sallyport } from './candidates/sallyport.ts';
 import { buildGrants } from './grants.ts';
 import { type Bench, drive, generatorCommand } from './load.ts';
+import { median } from './median.ts';
 import { coreSeconds, cpuSeconds, residentBytes } from './processes.ts';
-import { median } from './summary.ts';
 
 /** What bundles of one size do to calls, as they come into force. */
 export interface Activation {

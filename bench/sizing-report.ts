@@ -1,7 +1,7 @@
 import type { Activation } from './activation.ts';
+import { median } from './median.ts';
 import type { Memory } from './memory.ts';
 import type { StartUp } from './start-up.ts';
-import { median } from './summary.ts';
 import { table } from './table.ts';
 
 /** Tables of what is measured of Sallyport alone. */

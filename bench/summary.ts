@@ -1,5 +1,6 @@
 import type { Kind, Point } from './load.ts';
-import type { Result } from './report.ts';
+import { median } from './median.ts';
+import type { Result } from './result.ts';
 import type { Measured } from './rounds.ts';
 
 /** Medians over rounds, and what they are held against. */
@@ -49,13 +50,6 @@ export const AIMS = {
 
 /** Connections of the generator's that shake hands at once. */
 export const HANDSHAKE_CONNECTIONS = 16;
-
-export function median(values: readonly number[]): number {
-	const sorted = [...values].sort((a, b) => a - b);
-	const middle = sorted.length >> 1;
-	const upper = sorted[middle] ?? Number.NaN;
-	return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
-}
 
 /** What was measured of one kind. */
 export const ofKind = (measured: readonly Measured[], kind: Kind): Measured[] =>
