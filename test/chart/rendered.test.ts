@@ -85,6 +85,8 @@ test("Sallyport's container asks for what it needs, and Node's heap is half of i
 	const heap = ({ env }: Container): string | undefined => env?.find(({ name }) => name === 'NODE_OPTIONS')?.value;
 	assert.match(heap(usual) ?? '', /--max-old-space-size=128$/);
 	assert.match(heap(containerOf({ resources: { limits: { memory: '1Gi' } } })) ?? '', /--max-old-space-size=512$/);
+	assert.match(heap(containerOf({ resources: { limits: { memory: '1.5Gi' } } })) ?? '', /--max-old-space-size=768$/);
+	assert.doesNotMatch(heap(containerOf({ resources: { limits: null } })) ?? 'max-old-space-size', /max-old-space-size/);
 	const probe = usual['startupProbe'] as { periodSeconds: number; failureThreshold: number; httpGet: { path: string } };
 	assert.ok(probe.periodSeconds * probe.failureThreshold > 60, 'SPIRE may take half a minute');
 	assert.equal(probe.httpGet.path, '/readyz');
@@ -173,6 +175,11 @@ for (const [title, values, says] of [
 		'a limit in bytes',
 		{ ...POLICY, placement: 'gateway', resources: { limits: { memory: '268435456' } } },
 		/expected Mi or Gi/,
+	],
+	[
+		'a limit that is no quantity',
+		{ ...POLICY, placement: 'gateway', resources: { limits: { memory: 'manyMi' } } },
+		/expected Mi or Gi, and got manyMi/,
 	],
 	[
 		'certificates by nobody',

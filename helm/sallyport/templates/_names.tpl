@@ -25,16 +25,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ ternary "[::]" .Values.health.host (eq .Values.health.host "::") }}
 {{- end }}
 
-{{/* MiB of a memory quantity: 256Mi, 1Gi. */}}
+{{/* MiB of a memory quantity: 256Mi, 1Gi, 1.5Gi. */}}
 {{- define "sallyport.mebibytes" -}}
-{{- if hasSuffix "Gi" . }}{{ mul (trimSuffix "Gi" . | int) 1024 }}
-{{- else if hasSuffix "Mi" . }}{{ trimSuffix "Mi" . | int }}
-{{- else }}{{ fail (printf "resources.limits.memory: expected Mi or Gi, and got %s" .) }}{{ end }}
+{{- if not (regexMatch "^[0-9]+([.][0-9]+)?[MG]i$" (toString .)) }}{{ fail (printf "resources.limits.memory: expected Mi or Gi, and got %v" .) }}{{ end -}}
+{{- mulf (regexFind "^[0-9.]+" . | float64) (ternary 1024 1 (hasSuffix "Gi" .)) | int }}
 {{- end }}
 
-{{/* What Node is told: half of the limit for the heap, the rest is for buffers, WebAssembly and code. */}}
+{{/* What Node is told: half of the limit for the heap, the rest is for buffers, WebAssembly and code. Node chooses where there is no limit. */}}
 {{- define "sallyport.nodeOptions" -}}
---max-semi-space-size=4 --v8-pool-size=1 --expose-gc --max-old-space-size={{ div (include "sallyport.mebibytes" .limits.memory | int) 2 }}
+--max-semi-space-size=4 --v8-pool-size=1 --expose-gc
+{{- with (.limits | default dict).memory }} --max-old-space-size={{ div (include "sallyport.mebibytes" . | int) 2 }}{{ end }}
 {{- end }}
 
 {{- define "sallyport.restricted" -}}
