@@ -181,6 +181,14 @@ for (const [title, values, says] of [
 		{ ...POLICY, placement: 'gateway', resources: { limits: { memory: 'manyMi' } } },
 		/expected Mi or Gi, and got manyMi/,
 	],
+	...['0.0.0.0:18000', '127.0.0.1:17401', '[::1]:17401'].map(
+		address =>
+			[
+				`a gateway whose only listener is at ${address}`,
+				{ ...POLICY, placement: 'gateway', config: { listeners: [{ name: 'egress', address, serves: 'http_proxy' }] } },
+				/the Service leads to gateway\.port, 17401, and no listener is reached there/,
+			] as const,
+	),
 	[
 		'certificates by nobody',
 		{ ...POLICY, webhook: { enabled: true, certificates: 'vault' } },

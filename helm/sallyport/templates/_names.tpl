@@ -76,3 +76,14 @@ seccompProfile: { type: RuntimeDefault }
 {{- define "sallyport.namespaces" -}}
 {{- if and .Values.webhook.enabled .Values.webhook.namespaces }}{{ .Values.webhook.namespaces | toJson }}{{ else }}{{ list .Release.Namespace | toJson }}{{ end }}
 {{- end }}
+
+{{/* The Service leads to one port, and the kubelet sees no listener there: what stands at another, or on loopback, would be found out by agents. */}}
+{{- define "sallyport.leads" -}}
+{{- $end := printf ":%d" (int .Values.gateway.port) -}}
+{{- $found := not .Values.config.listeners -}}
+{{- range .Values.config.listeners -}}
+{{-   $address := .address | default "" -}}
+{{-   if or (kindIs "map" $address) (and (hasSuffix $end $address) (not (regexMatch "^(127[.]|\\[::1\\]|localhost:)" $address))) }}{{ $found = true }}{{ end -}}
+{{- end -}}
+{{- if not $found }}{{ fail (printf "config.listeners: the Service leads to gateway.port, %d, and no listener is reached there: expected one at 0.0.0.0%s" (int .Values.gateway.port) $end) }}{{ end -}}
+{{- end }}
