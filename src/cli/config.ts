@@ -39,7 +39,7 @@ export function configCommand(terminal: Terminal = processTerminal()): Command {
 }
 
 function check({ config: file, files, json }: Options, terminal: Terminal): number {
-	const loaded = loadConfig(file, process.env, files ? { files: filesOf } : {});
+	const loaded = loadConfig(file, process.env, files ? { files: filesOf } : { withoutFiles: true });
 	const problems = 'problems' in loaded ? loaded.problems : loaded.missing;
 	const warnings = 'problems' in loaded ? [] : loaded.warnings;
 	if (json === true)

@@ -26,11 +26,12 @@ export async function printFailures(terminal: Terminal, json: boolean, work: () 
 
 export function checkedText({ bundle, packages }: Checked, { paint }: Terminal): string {
 	const lines = [`${paint('green', 'ok')}  revision ${bundle.revision}`];
-	for (const { path: asked, reads, micros } of packages) {
+	for (const { path: asked, reads, micros, error } of packages) {
 		lines.push(
 			'',
 			`${paint('bold', packageName(asked))}  ${micros} us an evaluation, reads${reads?.length === 0 ? ' nothing' : ''}`,
 		);
+		if (error !== undefined) lines.push(`  ${paint('red', 'stopped')}: ${visible(error)}`);
 		for (const path of reads ?? ['everything'])
 			lines.push(`  ${visible(path === '*' ? 'input' : `input${path.startsWith('[') ? '' : '.'}${path}`)}`);
 	}

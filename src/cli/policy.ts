@@ -150,10 +150,11 @@ async function checkCommand(
 		...(input === undefined ? {} : { input }),
 	});
 	if (options.json === true) {
-		const phases = checked.packages.map(({ path, reads, micros }) => ({
+		const phases = checked.packages.map(({ path, reads, micros, error }) => ({
 			phase: path,
 			reads: reads ?? null,
 			evaluation_us: micros,
+			...(error === undefined ? {} : { error }),
 		}));
 		terminal.out(jsonLine({ ok: true, revision: checked.bundle.revision, phases }));
 	} else terminal.out(checkedText(checked, terminal));

@@ -1,6 +1,6 @@
 import { checkParts, checkSecret, HTTP_KINDS } from './check-credentials.ts';
 import type { Config } from './schema.ts';
-import { settingsOf, sinkNamed } from './sink-name.ts';
+import { settingsOf, sinkKey, sinkNamed } from './sink-name.ts';
 import type { NatsConfig, RemoteConfig } from './sinks.ts';
 import { parseHostPort } from './values.ts';
 
@@ -13,12 +13,16 @@ export function checkSinks({ audit, identity, telemetry }: Config, fail: Fail): 
 	const place = (...more: Path): Path => ['telemetry', 'traces', 'otlp', ...more];
 	if (otlp !== undefined) checkServer(otlp, identity, place, fail);
 	const names = new Set<string>();
+	const keys = new Set<string>();
 	audit.sinks.forEach((sink, index) => {
 		const kind = Object.keys(sink)[0] ?? '';
 		const at = (...more: Path): Path => ['audit', 'sinks', index, kind, ...more];
 		const { name } = settingsOf(sink);
 		if (name !== undefined && names.has(name)) fail(at('name'), `two sinks are named ${name}`);
 		names.add(name ?? '');
+		const key = sinkKey(sink);
+		if (keys.has(key)) fail(at(), `${key} stands there twice: one sink takes several \`types\``);
+		keys.add(key);
 		if ('http' in sink) checkRemote(sink.http, identity, at, fail);
 		if ('otlp' in sink) checkRemote(sink.otlp, identity, at, fail);
 		if ('nats' in sink) checkNats(sink.nats, at, fail);

@@ -9,12 +9,21 @@ export function issueProblems(issue: z.core.$ZodIssue, problem: (path: Path, mes
 	const path = issue.path.filter(part => typeof part !== 'symbol');
 	if (issue.code === 'unrecognized_keys')
 		return issue.keys.map(key => {
-			const meant = similar(key, keysAt(path));
+			const known = keysAt(path);
+			if (known.includes(key)) return problem([...path, key], 'does not stand beside the other keys here');
+			const meant = similar(key, known);
 			const hint = meant === undefined ? '' : `; did you mean \`${meant}\`?`;
 			return problem([...path, key], `is not a key that Sallyport knows${hint}`);
 		});
 	if (issue.code === 'invalid_union') {
 		// The branch that came furthest says best what is wrong.
+		// A key that is unknown to each of them is the mistake, and not what each of them lacks without it.
+		const unknown = issue.errors.map(errors =>
+			errors.filter(({ code, path: at }) => code === 'unrecognized_keys' && at.length === 0),
+		);
+		const [first] = unknown;
+		if (first?.[0] !== undefined && new Set(unknown.map(keysOf)).size === 1)
+			return issueProblems({ ...first[0], path } as z.core.$ZodIssue, problem);
 		const branches = [...issue.errors].sort((a, b) => depth(b) - depth(a) || a.length - b.length);
 		const best = branches[0];
 		if (best !== undefined && best.length > 0 && depth(best) > 0)
@@ -30,6 +39,9 @@ export function issueProblems(issue: z.core.$ZodIssue, problem: (path: Path, mes
 	}
 	return [problem(path, expectation(issue))];
 }
+
+const keysOf = (issues: readonly z.core.$ZodIssue[]): string =>
+	issues.flatMap(issue => (issue.code === 'unrecognized_keys' ? issue.keys : [])).join(' ');
 
 /** An unknown key stands one below the section that it was found in. */
 const depth = (issues: readonly z.core.$ZodIssue[]): number =>

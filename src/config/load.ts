@@ -21,6 +21,8 @@ const MAX_BYTES = 1024 * 1024;
 export interface LoadOptions {
 	/** Leave user names and passwords of upstreams unread: for commands that need neither and may not be able to. */
 	readonly withoutCredentials?: boolean;
+	/** Leave files of secrets unread: for where they are not. */
+	readonly withoutFiles?: boolean;
 	/** Looks into the files that a good configuration names; what it finds leaves the configuration good. */
 	readonly files?: (config: Config) => readonly { readonly path: Path; readonly message: string }[];
 }
@@ -45,7 +47,7 @@ export function parseConfig(
 	text: string,
 	file: string,
 	env: NodeJS.ProcessEnv,
-	{ withoutCredentials = false, files = () => [] }: LoadOptions = {},
+	{ withoutCredentials = false, withoutFiles = false, files = () => [] }: LoadOptions = {},
 ): Loaded {
 	const lines = new LineCounter();
 	if (text.length > MAX_BYTES)
@@ -101,6 +103,7 @@ export function parseConfig(
 		directory,
 		env,
 		unread,
+		withoutFiles,
 		fail: (path, message) => found.push(problem(path, message)),
 	});
 	if (found.length > 0) return { file, problems: found };
@@ -132,6 +135,8 @@ interface Means {
 	readonly env: NodeJS.ProcessEnv;
 	/** Whether the reference at this path stays unread. */
 	readonly unread: (path: Path) => boolean;
+	/** Whether files of secrets stay unread. */
+	readonly withoutFiles: boolean;
 	readonly fail: (path: Path, message: string) => void;
 }
 
@@ -162,6 +167,7 @@ function resolveStrings(value: unknown, path: Path, means: Means): unknown {
 		if (only[0] === 'file' && isReference(path)) {
 			const use = useAt(path);
 			const whole = resolve(directory, only[1]);
+			if (means.withoutFiles && use !== undefined) return { file: whole };
 			try {
 				if (use === undefined) return readFileSync(whole, 'utf8').replace(/\r?\n$/, '');
 				const text = secretText(readFileSync(whole));

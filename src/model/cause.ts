@@ -129,7 +129,7 @@ export const REFUSALS = {
 	audit_unavailable: entry(
 		'unavailable',
 		'The decision could not be written down.',
-		'Free space in the audit directory, or raise `audit.limit` or, for one agent, `audit.agent_share`; `sallyport status` shows the error.',
+		'Free space in the audit directory, or raise `audit.limit` or, for one agent, `audit.agent_share`; with `audit.commit`, mend its sink. `sallyport status` shows the error.',
 	),
 	limit_exceeded: entry(
 		'limit',

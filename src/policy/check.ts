@@ -36,6 +36,8 @@ export interface CheckedPackage {
 	readonly reads: readonly string[] | undefined;
 	/** Of one evaluation of the sample input, microseconds. */
 	readonly micros: number;
+	/** Why the sample input came to no statement, such as more steps than `policy.fuel` gives: the cost is that of getting there. */
+	readonly error?: string;
 }
 
 export interface CheckOptions {
@@ -61,11 +63,16 @@ export async function checkPolicy(opa: Opa, roots: readonly string[], options: C
 	const bundle = await compileSources(opa, sources, undefined, options.schema);
 	const loaded = await loadBundle('default', bundle, roots.join(', '), options);
 	const policy = agentPolicy([loaded]);
-	const packages = POLICY_PATHS.filter(path => policy.defines(path)).map(path => ({
-		path,
-		reads: policy.reads(path).paths,
-		micros: costOf(policy, path, options.input ?? JSON.stringify(sampleInput(path))),
-	}));
+	const packages = POLICY_PATHS.filter(path => policy.defines(path)).map(path => {
+		const input = options.input ?? JSON.stringify(sampleInput(path));
+		const { error, micros } = policy.evaluate(path, input);
+		return {
+			path,
+			reads: policy.reads(path).paths,
+			micros: error === undefined ? costOf(policy, path, input) : micros,
+			...(error === undefined ? {} : { error }),
+		};
+	});
 	return { bundle, policy, packages };
 }
 

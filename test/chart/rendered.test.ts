@@ -85,6 +85,8 @@ test("Sallyport's container asks for what it needs, and Node's heap is half of i
 	const heap = ({ env }: Container): string | undefined => env?.find(({ name }) => name === 'NODE_OPTIONS')?.value;
 	assert.match(heap(usual) ?? '', /--max-old-space-size=128$/);
 	assert.match(heap(containerOf({ resources: { limits: { memory: '1Gi' } } })) ?? '', /--max-old-space-size=512$/);
+	assert.match(heap(containerOf({ resources: { limits: { memory: '1.5Gi' } } })) ?? '', /--max-old-space-size=768$/);
+	assert.doesNotMatch(heap(containerOf({ resources: { limits: null } })) ?? 'max-old-space-size', /max-old-space-size/);
 	const probe = usual['startupProbe'] as { periodSeconds: number; failureThreshold: number; httpGet: { path: string } };
 	assert.ok(probe.periodSeconds * probe.failureThreshold > 60, 'SPIRE may take half a minute');
 	assert.equal(probe.httpGet.path, '/readyz');
@@ -174,6 +176,19 @@ for (const [title, values, says] of [
 		{ ...POLICY, placement: 'gateway', resources: { limits: { memory: '268435456' } } },
 		/expected Mi or Gi/,
 	],
+	[
+		'a limit that is no quantity',
+		{ ...POLICY, placement: 'gateway', resources: { limits: { memory: 'manyMi' } } },
+		/expected Mi or Gi, and got manyMi/,
+	],
+	...['0.0.0.0:18000', '127.0.0.1:17401', '[::1]:17401'].map(
+		address =>
+			[
+				`a gateway whose only listener is at ${address}`,
+				{ ...POLICY, placement: 'gateway', config: { listeners: [{ name: 'egress', address, serves: 'http_proxy' }] } },
+				/the Service leads to gateway\.port, 17401, and no listener is reached there/,
+			] as const,
+	),
 	[
 		'certificates by nobody',
 		{ ...POLICY, webhook: { enabled: true, certificates: 'vault' } },

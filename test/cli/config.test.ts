@@ -47,6 +47,24 @@ test('files that it names and that are not there, by place; without them nothing
 	assert.equal((await sallyport(['config', 'check', '--config', file, '--no-files'])).code, 0);
 });
 
+test('secrets in files that are not there: mistakes, and none where files are left alone', async t => {
+	const workspace = makeWorkspace(t);
+	const entry = '{ agents: ["spiffe://example.org/**"], bearer: { file: /run/secrets/none } }';
+	const file = workspace.write(
+		'sallyport.yaml',
+		`${GOOD}upstreams:\n  crm: { address: crm.internal:443, protocol: http, tls: {}, credentials: [${entry}] }\n`,
+	);
+	workspace.write('policies/request.rego', 'package sallyport.request\n');
+	const { code, err } = await sallyport(['config', 'check', '--config', file]);
+	assert.equal(code, 2);
+	assert.match(
+		err,
+		/upstreams\.crm\.credentials\[0\]\.bearer: the file \/run\/secrets\/none cannot be read \(ENOENT\)/,
+	);
+	const without = await sallyport(['config', 'check', '--config', file, '--no-files']);
+	assert.deepEqual(without, { ...without, code: 0, err: '' });
+});
+
 test('an SVID that `run` would not take', async t => {
 	const workspace = makeWorkspace(t);
 	workspace.write('policies/request.rego', 'package sallyport.request\n');

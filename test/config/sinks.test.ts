@@ -55,6 +55,20 @@ for (const [audit, expected] of [
 	['{ sinks: [{ http: { url: "https://a/", batch: { bytes: 10B } } }] }', /batch\.bytes: expected 1KiB or more/],
 	['{ sinks: [{ http: { url: "https://a/", rate: 1KiB } }] }', /rate: expected 64KiB or more/],
 	['{ sinks: [{ http: { name: a, url: "https://a/" } }, { stdout: { name: a } }] }', /two sinks are named a/],
+	['{ sinks: [{ kafka: {} }] }', /^audit\.sinks\[0\]\.kafka: is not a key that Sallyport knows$/],
+	[
+		'{ sinks: [{ http: { url: "https://a/" }, stdout: {} }] }',
+		/^audit\.sinks\[0\]\.(?:http|stdout): does not stand beside the other keys here$/,
+	],
+	['{ sinks: [{ stdout: {} }, { stdout: { types: [decision] } }] }', /sinks\[1\]\.stdout: stdout stands there twice/],
+	[
+		'{ sinks: [{ http: { url: "https://a/l?t=1" } }, { http: { url: "https://a/l?t=2" } }] }',
+		/sinks\[1\]\.http: http:https:\/\/a\/l stands there twice/,
+	],
+	[
+		'{ sinks: [{ nats: { servers: ["tls://a:4222"], subject: s } }, { nats: { servers: ["tls://a:4222"], subject: s } }] }',
+		/sinks\[1\]\.nats: nats:tls:\/\/a:4222\/s stands there twice/,
+	],
 ] as const) {
 	test(`refused: ${audit}`, () => {
 		const problems = problemsOf(audit);

@@ -80,6 +80,23 @@ test('check tells what a policy reads and costs', async t => {
 	assert.ok((phases[0]?.evaluation_us ?? 0) > 0);
 });
 
+test('check says of a policy that runs away that it was stopped', async t => {
+	const rego = `package sallyport.request
+
+allow if {
+	xs := numbers.range(1, 3000)
+	count([1 | some a in xs; some b in xs; a * b == -1]) == 0
+}
+`;
+	const root = await folder(t, { 'request.rego': rego });
+	const plain = await sallyport(['check', root]);
+	assert.match(plain.stdout, /^ {2}stopped: default: it took more than the \d+ steps of policy\.fuel$/m, plain.stderr);
+	const { phases } = JSON.parse((await sallyport(['check', root, '--json'])).stdout) as {
+		phases: { error?: string }[];
+	};
+	assert.match(phases[0]?.error ?? '', /policy\.fuel/);
+});
+
 for (const [what, files, message] of [
 	[
 		'a reference that the input does not have',

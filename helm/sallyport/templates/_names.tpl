@@ -25,16 +25,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ ternary "[::]" .Values.health.host (eq .Values.health.host "::") }}
 {{- end }}
 
-{{/* MiB of a memory quantity: 256Mi, 1Gi. */}}
+{{/* MiB of a memory quantity: 256Mi, 1Gi, 1.5Gi. */}}
 {{- define "sallyport.mebibytes" -}}
-{{- if hasSuffix "Gi" . }}{{ mul (trimSuffix "Gi" . | int) 1024 }}
-{{- else if hasSuffix "Mi" . }}{{ trimSuffix "Mi" . | int }}
-{{- else }}{{ fail (printf "resources.limits.memory: expected Mi or Gi, and got %s" .) }}{{ end }}
+{{- if not (regexMatch "^[0-9]+([.][0-9]+)?[MG]i$" (toString .)) }}{{ fail (printf "resources.limits.memory: expected Mi or Gi, and got %v" .) }}{{ end -}}
+{{- mulf (regexFind "^[0-9.]+" . | float64) (ternary 1024 1 (hasSuffix "Gi" .)) | int }}
 {{- end }}
 
-{{/* What Node is told: half of the limit for the heap, the rest is for buffers, WebAssembly and code. */}}
+{{/* What Node is told: half of the limit for the heap, the rest is for buffers, WebAssembly and code. Node chooses where there is no limit. */}}
 {{- define "sallyport.nodeOptions" -}}
---max-semi-space-size=4 --v8-pool-size=1 --expose-gc --max-old-space-size={{ div (include "sallyport.mebibytes" .limits.memory | int) 2 }}
+--max-semi-space-size=4 --v8-pool-size=1 --expose-gc
+{{- with (.limits | default dict).memory }} --max-old-space-size={{ div (include "sallyport.mebibytes" . | int) 2 }}{{ end }}
 {{- end }}
 
 {{- define "sallyport.restricted" -}}
@@ -75,4 +75,15 @@ seccompProfile: { type: RuntimeDefault }
 {{/* Where the ConfigMaps are needed. */}}
 {{- define "sallyport.namespaces" -}}
 {{- if and .Values.webhook.enabled .Values.webhook.namespaces }}{{ .Values.webhook.namespaces | toJson }}{{ else }}{{ list .Release.Namespace | toJson }}{{ end }}
+{{- end }}
+
+{{/* The Service leads to one port, and the kubelet sees no listener there: what stands at another, or on loopback, would be found out by agents. */}}
+{{- define "sallyport.leads" -}}
+{{- $end := printf ":%d" (int .Values.gateway.port) -}}
+{{- $found := not .Values.config.listeners -}}
+{{- range .Values.config.listeners -}}
+{{-   $address := .address | default "" -}}
+{{-   if or (kindIs "map" $address) (and (hasSuffix $end $address) (not (regexMatch "^(127[.]|\\[::1\\]|localhost:)" $address))) }}{{ $found = true }}{{ end -}}
+{{- end -}}
+{{- if not $found }}{{ fail (printf "config.listeners: the Service leads to gateway.port, %d, and no listener is reached there: expected one at 0.0.0.0%s" (int .Values.gateway.port) $end) }}{{ end -}}
 {{- end }}

@@ -1,4 +1,5 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { sinkKey } from '../../config/sink-name.ts';
 import type { Delivery, Sink, SinkKind } from './sink.ts';
 
 /** How much of a file's end is searched for the end of its last whole line. */
@@ -80,6 +81,6 @@ export const file: SinkKind = {
 	name: 'file',
 	make(config) {
 		if (!('file' in config)) return undefined;
-		return { key: `file:${config.file.path}`, types: config.file.types, sink: new FileSink(config.file.path) };
+		return { key: sinkKey(config), types: config.file.types, sink: new FileSink(config.file.path) };
 	},
 };

@@ -1,8 +1,9 @@
+import { sinkKey } from '../../config/sink-name.ts';
 import { Batches } from './remote/batches.ts';
 import { uploading } from './remote/made.ts';
 import { arrayOf, Packing } from './remote/packing.ts';
 import { judge, Uploads } from './remote/upload.ts';
-import { remoteKey, type SinkKind } from './sink.ts';
+import type { SinkKind } from './sink.ts';
 
 const HEADERS = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
 
@@ -12,7 +13,7 @@ export const http: SinkKind = {
 	make(config, deps) {
 		if (!('http' in config)) return undefined;
 		const settings = config.http;
-		const key = remoteKey('http', settings.url);
+		const key = sinkKey(config);
 		const packing = new Packing(settings.batch.bytes, arrayOf);
 		const uploads = new Uploads(settings, deps);
 		const batches = new Batches({

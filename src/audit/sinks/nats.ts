@@ -1,3 +1,4 @@
+import { sinkKey } from '../../config/sink-name.ts';
 import { lineHead } from '../reader.ts';
 import { Batches } from './remote/batches.ts';
 import { NatsStream } from './remote/nats-stream.ts';
@@ -11,7 +12,7 @@ export const nats: SinkKind = {
 	make(config, deps) {
 		if (!('nats' in config)) return undefined;
 		const settings = config.nats;
-		const key = `nats:${settings.servers[0]}/${settings.subject}`;
+		const key = sinkKey(config);
 		const stream = new NatsStream(settings, deps);
 		const batches = new Batches({
 			async send(lines, from, to) {

@@ -1,9 +1,10 @@
+import { sinkKey } from '../../config/sink-name.ts';
 import { Batches, firstSeq } from './remote/batches.ts';
 import { uploading } from './remote/made.ts';
 import { logsOf, type Otlp, openOtlp } from './remote/otlp-logs.ts';
 import { Packing } from './remote/packing.ts';
 import { judge, Uploads } from './remote/upload.ts';
-import { remoteKey, type SinkKind } from './sink.ts';
+import type { SinkKind } from './sink.ts';
 
 const HEADERS = { 'content-type': 'application/x-protobuf', 'content-encoding': 'gzip' };
 
@@ -13,7 +14,7 @@ export const otlp: SinkKind = {
 	make(config, deps) {
 		if (!('otlp' in config)) return undefined;
 		const settings = config.otlp;
-		const key = remoteKey('otlp', settings.url);
+		const key = sinkKey(config);
 		const uploads = new Uploads(settings, deps);
 		let opened: { readonly packing: Packing; readonly otlp: Otlp } | undefined;
 		const open = async () => {

@@ -75,12 +75,6 @@ export interface SinkMade {
 	readonly sink: Sink;
 }
 
-/** A URL may hold what is nobody's business in its query. */
-export function remoteKey(kind: string, url: string): string {
-	const { origin, pathname } = new URL(url);
-	return `${kind}:${origin}${pathname}`;
-}
-
 /** Where feeds read: the spool's segments, in order; `bytes` of a segment grows as records are written. */
 export interface Source {
 	readonly directory: string;

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { sinkKey } from '../../config/sink-name.ts';
 import { writeAll } from './descriptor.ts';
 import type { Sink, SinkKind } from './sink.ts';
 
@@ -19,7 +20,7 @@ export const stdout: SinkKind = {
 				return Promise.resolve();
 			},
 		};
-		return { key: 'stdout', types: config.stdout.types, sink };
+		return { key: sinkKey(config), types: config.stdout.types, sink };
 	},
 };
 
