@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { type Engine, openEngine } from '../../src/policy/engine.ts';
 import { FUEL, meter } from '../../src/policy/meter/meter.ts';
 import { leb, Unmetered } from '../../src/policy/meter/reader.ts';
+import { readStatement } from '../../src/policy/verdict.ts';
 import { MEMORY } from './support.ts';
 import {
 	ALLOWED,
@@ -140,4 +141,15 @@ test('coming to the host takes a step each time', { timeout: 60_000 }, async () 
 	counter.value = 1000;
 	(exports['opa_eval'] as () => number)();
 	assert.ok(Number(counter.value) <= 901, `${Number(counter.value)} left`);
+});
+
+test('a result that is nested deep is an error, and not the end', () => {
+	const nested = (depth: number): string =>
+		`[{"result":{"allow":[],"deny":[{"msg":"\\"[[[","detail":${'['.repeat(depth)}${']'.repeat(depth)}}],"ask":[]}}]`;
+	const good = readStatement(nested(400), 'contract');
+	assert.ok('deny' in good && good.deny[0]?.msg === '"[[[');
+	for (const depth of [501, 5000, 100_000, 1_000_000])
+		assert.deepEqual(readStatement(nested(depth), 'contract'), { error: 'the result is nested more than 500 deep' });
+	const quoted = `[{"result":{"allow":[],"deny":["${'['.repeat(10_000)}"],"ask":[]}}]`;
+	assert.ok('deny' in readStatement(quoted, 'contract'));
 });
