@@ -14,6 +14,8 @@ import { BuiltinFailure, parseTerm, printTerm, type Value } from './value.ts';
 const BUILTIN_STEPS = 200;
 /** Characters of operands and results that the host reads or writes in the time of one step. */
 const CHARACTERS = 8;
+/** Bytes of what a module says when it gives up: it stands in records. */
+const LONGEST_ERROR = 1024;
 /** What each byte of an input adds to the fuel: reading it takes one step to eight. */
 const INPUT_STEPS = 10;
 /** Inputs are refused beyond this part of what memory the data leaves: parsed, they take many times their size. */
@@ -48,7 +50,8 @@ export class Engine {
 	readonly #cleanBytes: number;
 	#memory: WebAssembly.Memory;
 	#bytes: Buffer;
-	#exports: Exports;
+	/** Undefined when no instance could be made after a failure. */
+	#exports: Exports | undefined;
 	#input = '';
 	/** Names of entry points and their numbers. */
 	readonly entrypoints: ReadonlyMap<string, number>;
@@ -90,13 +93,16 @@ export class Engine {
 	evaluate(entrypoint: number, input: string): Evaluated {
 		const length = this.#write(input);
 		if (length < 0) return { error: 'the input is too large for the memory of the policy' };
+		if (this.#exports === undefined) this.#renew();
+		const exports = this.#exports;
+		if (exports === undefined) return { error: 'the policy could not be started again after it failed' };
 		this.#input = input;
-		const counter = this.#fuel > 0 ? this.#exports[FUEL] : undefined;
+		const counter = this.#fuel > 0 ? exports[FUEL] : undefined;
 		if (counter !== undefined) counter.value = Math.min(this.#fuel + length * INPUT_STEPS, MOST_STEPS);
 		try {
 			const heap = (this.#heap + length + 15) & ~15;
-			const address = this.#exports.opa_eval(0, entrypoint, this.#data, this.#heap, length, heap, 0);
-			return { raw: this.#text(address) };
+			const address = exports.opa_eval(0, entrypoint, this.#data, this.#heap, length, heap, 0);
+			return { raw: this.#paidText(address) };
 		} catch (error) {
 			const exhausted = counter !== undefined && Number(counter.value) < 0;
 			this.#renew();
@@ -130,35 +136,48 @@ export class Engine {
 		if (this.#bytes.buffer !== this.#memory.buffer) this.#bytes = Buffer.from(this.#memory.buffer);
 	}
 
+	/** Cut where nobody would read on. */
 	#text(address: number): string {
 		this.#view();
-		return this.#bytes.toString('utf8', address, this.#bytes.indexOf(0, address));
+		return this.#bytes.toString('utf8', address, Math.min(this.#end(address), address + LONGEST_ERROR));
+	}
+
+	/** Reading it, and what it says, takes from the fuel as what a built-in is handed does. */
+	#paidText(address: number): string {
+		this.#view();
+		const end = this.#end(address);
+		this.#spend((end - address) / CHARACTERS);
+		return this.#bytes.toString('utf8', address, end);
+	}
+
+	#end(address: number): number {
+		const end = this.#bytes.indexOf(0, address);
+		return end < 0 ? Math.max(address, this.#bytes.length) : end;
 	}
 
 	/** Takes steps from what is left to the module. The counter is an integer: parts of steps are whole ones. */
 	#spend(steps: number): void {
-		const counter = this.#fuel > 0 ? this.#exports[FUEL] : undefined;
+		const counter = this.#fuel > 0 ? this.#exports?.[FUEL] : undefined;
 		if (counter === undefined) return;
 		const left = Number(counter.value) - Math.ceil(steps);
 		counter.value = Math.max(left, -1);
 		if (left < 0) throw new Error('policy.fuel is used up');
 	}
 
-	#operand(address: number): Value {
-		const text = this.#text(this.#exports.opa_value_dump(address));
-		this.#spend(text.length / CHARACTERS);
-		return parseTerm(text);
+	#operand(exports: Exports, address: number): Value {
+		return parseTerm(this.#paidText(exports.opa_value_dump(address)));
 	}
 
 	/** One call of a built-in; address 0 is undefined. */
 	#call(id: number, operands: readonly number[]): number {
 		const builtin = this.#table[id];
-		if (builtin === undefined) throw new Error(`built-in function ${id} is not there`);
+		const exports = this.#exports;
+		if (builtin === undefined || exports === undefined) throw new Error(`built-in function ${id} is not there`);
 		this.#spend(BUILTIN_STEPS);
 		let result: Value | undefined;
 		try {
 			result = builtin(
-				operands.map(operand => this.#operand(operand)),
+				operands.map(operand => this.#operand(exports, operand)),
 				this.#context,
 			);
 			if (result === undefined) return 0;
@@ -169,11 +188,11 @@ export class Engine {
 				if (room < 0) throw new Error('a built-in function gave more than the memory of the policy holds');
 			});
 			const bytes = Buffer.byteLength(text);
-			const address = this.#exports.opa_malloc(bytes);
+			const address = exports.opa_malloc(bytes);
 			this.#view();
 			this.#bytes.write(text, address, 'utf8');
-			const value = this.#exports.opa_value_parse(address, bytes);
-			this.#exports.opa_free(address);
+			const value = exports.opa_value_parse(address, bytes);
+			exports.opa_free(address);
 			if (value === 0) throw new Error('a built-in function gave no value');
 			return value;
 		} catch (error) {
@@ -184,16 +203,26 @@ export class Engine {
 
 	/**
 	 * After a failure the instance is not trusted: its stack pointer stands where it was left. A new one is made over
-	 * the same data, in new memory if the old had grown, so that a failure costs no second parse of the data.
+	 * the same data, in new memory if the old had grown, so that a failure costs no second parse of the data. Throws
+	 * nothing: what runs when an instance is made is the module's, and may fail too.
 	 */
 	#renew(): void {
+		this.#exports = undefined;
+		try {
+			this.#exports = this.#restarted();
+		} catch {
+			// Nothing is decided until there is one.
+		}
+	}
+
+	#restarted(): Exports {
 		if (this.#memory.buffer.byteLength !== this.#cleanBytes) {
 			const old = Buffer.from(this.#memory.buffer);
 			this.#memory = new WebAssembly.Memory({ initial: this.#cleanBytes / PAGE, maximum: this.#pages });
 			this.#view();
 			old.copy(this.#bytes, 0, 0, this.#heap);
 		}
-		this.#exports = this.#restart();
+		return this.#restart();
 	}
 
 	/** A new instance over the data: making one writes its variables anew, so they are put back. */

@@ -23,6 +23,9 @@ export interface Malformed {
 /** How a module answers: through our contract module, or, in plain bundles, as the package itself. */
 export type Shape = 'contract' | 'package';
 
+/** Objects and lists within one another, in a result. Printing what is some thousand deep takes more stack than there is. */
+const DEEPEST = 500;
+
 const NONE: readonly Reason[] = Object.freeze([]);
 
 /**
@@ -30,6 +33,7 @@ const NONE: readonly Reason[] = Object.freeze([]);
  * `deny` and `ask` are lists only if they were sets. A plain package shows sets as lists.
  */
 export function readStatement(raw: string, shape: Shape): Statement | Malformed {
+	if (isDeeper(raw, DEEPEST)) return { error: `the result is nested more than ${DEEPEST} deep` };
 	let value: unknown;
 	try {
 		value = JSON.parse(raw);
@@ -57,6 +61,23 @@ export function readStatement(raw: string, shape: Shape): Statement | Malformed 
 		...(result['ask'] === undefined ? {} : { ask: result['ask'] }),
 	});
 	return { allow, deny: deny.reasons, ask: ask.reasons, text };
+}
+
+/** Of a text that is JSON; of another one it may say anything. */
+function isDeeper(text: string, most: number): boolean {
+	if (text.length <= most) return false;
+	let depth = 0;
+	let quoted = false;
+	for (let at = 0; at < text.length; at++) {
+		const character = text[at];
+		if (character === '"') quoted = !quoted;
+		else if (character === '\\' && quoted) at++;
+		else if (quoted) continue;
+		else if (character === '[' || character === '{') {
+			if (++depth > most) return true;
+		} else if (character === ']' || character === '}') depth--;
+	}
+	return false;
 }
 
 function readReasons(name: string, value: unknown): { readonly reasons: readonly Reason[] } | Malformed {

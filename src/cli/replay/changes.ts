@@ -108,7 +108,7 @@ export class Changes {
 			from: before.verdict,
 			to: after.verdict,
 			agent: textOf(call?.agent) ?? '?',
-			target: textOf(to?.name) ?? `${String(to?.host)}:${String(to?.port)}`,
+			target: textOf(to?.name) ?? `${textOf(to?.host) ?? '?'}:${typeof to?.port === 'number' ? to.port : '?'}`,
 			operation: `${textOf(call?.protocol) ?? '?'} ${textOf(call?.operation) ?? '?'}`,
 		};
 		const intended = this.#intended.some(intention => fits(intention, facts));

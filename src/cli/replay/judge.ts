@@ -41,7 +41,16 @@ export class Judge {
 		this.#policyOf = policyOf;
 	}
 
+	/** Whatever stands in a record, the others are judged. */
 	judge(record: ReadRecord): Judged {
+		try {
+			return this.#judged(record);
+		} catch {
+			return { kind: 'undetermined', why: 'the record cannot be read' };
+		}
+	}
+
+	#judged(record: ReadRecord): Judged {
 		const path = policyPathOf(record);
 		const input = objectOf(record.input);
 		const before = said(record);

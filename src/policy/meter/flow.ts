@@ -8,10 +8,12 @@ import { valueType } from './sections.ts';
  */
 
 /** Instructions that one step pays for. */
-const A_STEP = 256;
+export const A_STEP = 256;
 
 /** Places where the counter is lowered or read again, in one module: a thousand rules have some ten thousand. */
 export const MOST_PLACES = 1_000_000;
+/** Of one function: engines of JavaScript take no more (WebAssembly JavaScript Interface 2.0, "Implementation-defined Limits"). */
+const MOST_LOCALS = 50_000;
 const DEEPEST = 10_000;
 
 /** One function. Places are offsets in the bytes of its reader. */
@@ -27,6 +29,8 @@ export interface Func {
 	/** Where it lowers the counter, in their order. */
 	readonly steps: readonly number[];
 	readonly loops: boolean;
+	/** Places where ways part or meet, once for each local: compiling takes as long. */
+	readonly merges: number;
 	/** Behind calls of what lowers the counter, in their order. */
 	readonly returns: readonly number[];
 	readonly cost: Cost;
@@ -66,12 +70,15 @@ export function functionOf(
 		locals += code.u32();
 		valueType(code);
 	}
+	if (locals > MOST_LOCALS) throw tooLarge();
 	const begin = code.at;
 	const flow = new Flow(globals, costOf);
+	flow.locals(begin, locals);
 	walk(code, flow);
 	const { steps, returns, loops, unpaid } = flow;
+	const merges = locals * (flow.turns + steps.length);
 	const changes = steps.length > 0 || returns.length > 0;
-	return { groupsAt, groups, locals, begin, end: code.end, steps, returns, loops, cost: { unpaid, changes } };
+	return { groupsAt, groups, locals, begin, end: code.end, steps, returns, loops, merges, cost: { unpaid, changes } };
 }
 
 class Flow implements Walk {
@@ -80,6 +87,8 @@ class Flow implements Walk {
 	readonly steps: number[] = [];
 	readonly returns: number[] = [];
 	loops = false;
+	/** Blocks, and branches to them. */
+	turns = 0;
 	readonly #frames: Frame[] = [{ kind: 'block', entered: 0, ways: NOWHERE }];
 	/** What is not paid for here; NOWHERE: nobody comes here. */
 	#here = 0;
@@ -89,6 +98,11 @@ class Flow implements Walk {
 	constructor(globals: number, costOf: (index: number) => Cost | undefined) {
 		this.globals = globals;
 		this.#costOf = costOf;
+	}
+
+	/** Each call hands over parameters and writes zeros into the rest, whether or not any is used. */
+	locals(at: number, count: number): void {
+		for (let left = count; left > 0; left -= A_STEP) this.plain(at, Math.min(left, A_STEP));
 	}
 
 	plain(at: number, cost: number): void {
@@ -103,6 +117,7 @@ class Flow implements Walk {
 
 	enter(at: number, after: number, kind: 'block' | 'loop' | 'if'): void {
 		this.plain(at, 1);
+		this.turns++;
 		if (this.#frames.length === DEEPEST) throw tooLarge();
 		this.#frames.push({ kind, entered: this.#here, ways: NOWHERE });
 		if (kind !== 'loop') return;
@@ -126,6 +141,7 @@ class Flow implements Walk {
 
 	branch(at: number, depth: number): void {
 		this.plain(at, 1);
+		this.turns++;
 		const index = this.#frames.length - 1 - depth;
 		const frame = this.#frames[index];
 		if (frame === undefined) throw new Unmetered('the module has a branch that leads nowhere');

@@ -9,15 +9,29 @@ export const ORDER: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11];
 const TYPE = 1;
 const IMPORT = 2;
 const FUNCTION = 3;
+const TABLE = 4;
 const MEMORY = 5;
 export const GLOBAL = 6;
 export const EXPORT = 7;
+const ELEMENT = 9;
 export const CODE = 10;
 const MEMORY_KIND = 2;
 export const KIND_GLOBAL = 3;
 const FUNCTION_TYPE = 0x60;
+/** `funcref` */
+const FUNCTIONS = 0x70;
 /** Types, functions, or values of one: a thousand rules have some thousand functions. */
 const MOST = 200_000;
+/**
+ * What is made with each instance, and so after each failure of a policy: modules of OPA have 3 globals, 26 exports, and a
+ * table of a hundred functions and more.
+ */
+const MOST_GLOBALS = 1000;
+const MOST_EXPORTS = 1000;
+const MOST_IN_TABLE = 65_536;
+const MOST_OF_ELEMENTS = 256 * 1024;
+/** Of an imported function: OPA's have six at most, and each takes longer to hand over than a step pays for. */
+const MOST_TO_HOST = 16;
 
 export interface Section {
 	readonly id: number;
@@ -41,7 +55,8 @@ export function layoutOf(wasm: Buffer): Layout {
 		return section === undefined ? undefined : new Reader(section.body);
 	};
 	const types = typesOf(of(TYPE));
-	const imports = importsOf(of(IMPORT));
+	const imports = importsOf(of(IMPORT), types);
+	checkInstance(of(TABLE), of(GLOBAL)?.u32() ?? 0, of(EXPORT)?.u32() ?? 0, of(ELEMENT)?.end ?? 0);
 	const parameters: number[] = [];
 	const named = of(FUNCTION);
 	for (let left = countOf(named); left > 0; left--) {
@@ -80,7 +95,7 @@ function typesOf(reader: Reader | undefined): readonly number[] {
 	for (let left = countOf(reader); reader !== undefined && left > 0; left--) {
 		if (reader.byte() !== FUNCTION_TYPE) throw new Unmetered('the module has a type that is not known');
 		types.push(values(reader));
-		values(reader);
+		if (values(reader) > 1) throw new Unmetered('the module has a function that gives several values');
 	}
 	return types;
 }
@@ -103,7 +118,21 @@ export function valueType(reader: Reader): void {
 	if (!VALUE_TYPES.has(reader.byte())) throw new Unmetered('the module has values of a type that is not known');
 }
 
-function importsOf(reader: Reader | undefined): { readonly functions: number; readonly globals: number } {
+/** `elements`: bytes of that section, each of which is a function at most. */
+function checkInstance(table: Reader | undefined, globals: number, exports: number, elements: number): void {
+	if (globals > MOST_GLOBALS || exports > MOST_EXPORTS || elements > MOST_OF_ELEMENTS) throw tooLarge();
+	const tables = table?.u32() ?? 0;
+	if (table === undefined || tables === 0) return;
+	// A table of another kind says so where this one has the kind of its limits.
+	if (tables > 1 || table.byte() !== FUNCTIONS || table.byte() > 1)
+		throw new Unmetered('the module has tables of a kind that is not known');
+	if (table.u32() > MOST_IN_TABLE) throw tooLarge();
+}
+
+function importsOf(
+	reader: Reader | undefined,
+	types: readonly number[],
+): { readonly functions: number; readonly globals: number } {
 	let functions = 0;
 	let globals = 0;
 	for (let left = reader?.u32() ?? 0; reader !== undefined && left > 0; left--) {
@@ -111,7 +140,9 @@ function importsOf(reader: Reader | undefined): { readonly functions: number; re
 		reader.name();
 		const kind = reader.byte();
 		if (kind === 0) {
-			reader.u32();
+			const parameters = types[reader.u32()];
+			if (parameters === undefined || parameters > MOST_TO_HOST)
+				throw new Unmetered('the module imports a function of a type that is not known');
 			functions++;
 		} else if (kind === MEMORY_KIND) limits(reader);
 		else if (kind === KIND_GLOBAL) {
