@@ -3,7 +3,7 @@ import { type Bundle, readBundle } from './bundle.ts';
 import { isArchive, readAny, verifyRules } from './locate.ts';
 import { meter } from './meter/meter.ts';
 import { Unmetered } from './meter/reader.ts';
-import { ModuleRefused, type Prepared, type PrepareOptions, prepareModule } from './module.ts';
+import { compileModule, ModuleRefused, type Prepared, type PrepareOptions, prepareModule } from './module.ts';
 import { type Environment, findOpa } from './opa.ts';
 import { problem } from './problem.ts';
 import { signatureProblem } from './signature.ts';
@@ -65,7 +65,7 @@ export async function prepareBundle(bundle: Bundle, path: string, options: Prepa
 	let prepared: Prepared;
 	try {
 		const wasm = fuel > 0 ? meter(bundle.wasm) : bundle.wasm;
-		prepared = prepareModule(await WebAssembly.compile(wasm), bundle.data, { ...options, fuel });
+		prepared = prepareModule(compileModule(wasm), bundle.data, { ...options, fuel });
 	} catch (error) {
 		if (error instanceof Unmetered || error instanceof ModuleRefused || error instanceof WebAssembly.CompileError)
 			throw problem(error.message, path);

@@ -47,9 +47,14 @@ export async function loaded(
 	return await loadBundle(name, await compileAny(await theOpa(), [root]), root, { memory: MEMORY, builtins: BUILTINS });
 }
 
-/** One Rego module that judges `request`, without its package line. */
-export async function requestPolicy(t: TestContext, rego: string): Promise<AgentPolicy> {
-	return agentPolicy([await loaded(t, { 'request.rego': `package sallyport.request\n\n${rego}\n` })]);
+/** One Rego module that judges `request`, without its package line, and others beside it. */
+export async function requestPolicy(
+	t: TestContext,
+	rego: string,
+	others: Readonly<Record<string, string>> = {},
+): Promise<AgentPolicy> {
+	const files = { ...others, 'request.rego': `package sallyport.request\n\n${rego}\n` };
+	return agentPolicy([await loaded(t, files)]);
 }
 
 export const policyConfig = (fields: Partial<PolicyConfig> & { readonly keep: string }): PolicyConfig => ({

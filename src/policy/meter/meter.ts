@@ -10,14 +10,17 @@ import { CODE, EXPORT, GLOBAL, HEAD, KIND_GLOBAL, type Layout, layoutOf, ORDER }
 /** The export by which the counter is set and read. */
 export const FUEL = 'sallyport_fuel';
 /**
- * Steps for what runs while an instance is made, before anybody can set the counter: modules of OPA were seen to take some
- * four hundred. After a failure nobody else pays for it.
+ * Steps for what runs while an instance is made, before anybody can set the counter, with one more for each byte of the
+ * module: OPA's take some four hundred, and 0.3 a byte where references choose among thousands of packages. After a failure
+ * nobody else pays for it.
  */
 const AT_START = 100_000;
+const MOST_AT_START = 10_000_000;
 const LONGEST_CHAIN = 100;
 /**
- * Locals where ways part or meet, of all functions together. They are compiled when they are called first, while others wait: V8 was seen to take 33 ns for
- * each. A thousand rules were seen to have a million, six hundred variables in one rule ten.
+ * Locals where ways part or meet, of all functions together: V8 was seen to take 33 ns for each to compile them, and
+ * gigabytes for functions with more. A thousand rules were seen to have a million, six hundred variables in one rule ten, two
+ * thousand objects that stand in one rule thirty-two.
  */
 const MOST_MERGES = 50_000_000;
 
@@ -26,7 +29,7 @@ export function meter(wasm: Buffer): Buffer {
 	const layout = layoutOf(wasm);
 	const { sections, globals } = layout;
 	const metered = new Map<number, (body: Buffer) => Buffer>([
-		[GLOBAL, withGlobal],
+		[GLOBAL, body => withGlobal(body, Math.min(AT_START + wasm.length, MOST_AT_START))],
 		[EXPORT, body => withExport(body, globals)],
 		[CODE, body => withCounting(body, layout)],
 	]);
@@ -55,10 +58,10 @@ export function meter(wasm: Buffer): Buffer {
 }
 
 /** A mutable i32. Before anybody sets it, what runs when an instance is made has this much. */
-function withGlobal(body: Buffer): Buffer {
+function withGlobal(body: Buffer, atStart: number): Buffer {
 	const reader = new Reader(body);
 	const count = reader.u32();
-	const counter = Buffer.concat([Buffer.from([I32, 0x01]), constant(AT_START), Buffer.from([END])]);
+	const counter = Buffer.concat([Buffer.from([I32, 0x01]), constant(atStart), Buffer.from([END])]);
 	return Buffer.concat([leb(count + 1), body.subarray(reader.at), counter]);
 }
 

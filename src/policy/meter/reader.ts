@@ -1,7 +1,8 @@
 /** A module that cannot be read, or holds what nobody here knows how to meter. */
 export class Unmetered extends Error {}
 
-export const tooLarge = (): Unmetered => new Unmetered('the module is too large to be metered');
+export const tooLarge = (): Unmetered =>
+	new Unmetered('the module is too large to be metered: what a rule lists by the thousand belongs in data.json');
 
 /** Reads the binary format of WebAssembly (WebAssembly Core Specification 2.0 §5.2). Throws Unmetered beyond the end. */
 export class Reader {
