@@ -90,13 +90,16 @@ async function openPass(): Promise<() => void> {
 	};
 }
 
-/** Where the file is mapped, cannot be written, and no page was written before (proc_pid_smaps(5)). */
+/**
+ * Where the file is mapped, cannot be written, and no page was written before (proc_pid_smaps(5)): such a page is anonymous.
+ * `Private_Dirty` counts those, too, that are on their way to the disk, as all are of an image that was just unpacked.
+ */
 function unwritten(smaps: string, file: string): Range[] {
 	const found: Range[] = [];
 	for (const mapping of smaps.split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/)) {
 		const [head, ...facts] = mapping.split('\n');
 		const [, from, to, path] = /^([0-9a-f]+)-([0-9a-f]+) r-[x-]p [0-9a-f]+ \S+ \d+ +(\/.*)$/.exec(head ?? '') ?? [];
-		if (path !== file || facts.some(fact => /^(Private_Dirty|Anonymous|Swap|Locked): +[1-9]/.test(fact))) continue;
+		if (path !== file || facts.some(fact => /^(Anonymous|Swap|Locked): +[1-9]/.test(fact))) continue;
 		const start = BigInt(`0x${from}`);
 		found.push({ start, length: BigInt(`0x${to}`) - start });
 	}

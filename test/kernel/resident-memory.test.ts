@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import { curl, throughProxy } from '../support/curl.ts';
 import { startSallyport } from '../support/sallyport.ts';
@@ -14,7 +15,11 @@ const mapped = (pid: number): number =>
 test('the pages that only starting read are given back, and calls go on', async t => {
 	const workspace = makeWorkspace(t);
 	const upstream = await startUpstream(t);
+	// As an image holds it that was just unpacked: the file is not on the disk yet.
+	const node = workspace.path('node');
+	await pipeline(createReadStream(process.execPath), createWriteStream(node, { mode: 0o755 }));
 	const sallyport = await startSallyport(t, workspace, {
+		env: { SALLYPORT_NODE: node },
 		config: { upstreams: { crm: { address: upstream.address, protocol: 'http' } } },
 	});
 	// Node alone reads 50 MB of itself to start; a quarter is enough to wait for the next event.
