@@ -142,6 +142,25 @@ test('pods that match gateway.agents, and no label beside it, are held by the Ne
 		assert.deepEqual(selectorsOf({ gateway: { agents } }), [agents, agents]);
 });
 
+test('agents of a gateway ask for names where the cluster answers, which values may name', t => {
+	const helm = toolFor(t, 'helm');
+	if (helm === undefined) return;
+	const waysOf = (values: Values): unknown => {
+		const manifests = rendered(helm, { placement: 'gateway', ...values });
+		return (find(manifests, 'NetworkPolicy', '-agents')['spec'] as { egress: readonly unknown[] }).egress[1];
+	};
+	const to = [
+		{
+			namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } },
+			podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } },
+		},
+	];
+	const ports = (port: number) => ['UDP', 'TCP'].map(protocol => ({ protocol, port }));
+	assert.deepEqual(waysOf({}), { to, ports: ports(53) });
+	const dns = { to: [{ ipBlock: { cidr: '169.254.20.10/32' } }], ports: ports(5353) };
+	assert.deepEqual(waysOf({ gateway: { dns } }), dns);
+});
+
 test('policy from servers needs no bundle of the chart, and one of the chart may stand beside it', t => {
 	const helm = toolFor(t, 'helm');
 	if (helm === undefined) return;
