@@ -247,3 +247,15 @@ for (const [title, document, says] of [
 		assert.match(injected.refused, says);
 	});
 }
+
+test("cert-manager's driver gives one SVID to all of a pod: a volume of it is refused where Sallyport has one", () => {
+	const driver = 'spiffe.csi.cert-manager.io';
+	const document = podShape.parse(pod({ volumes: [{ name: 'mine', csi: { driver } }] }));
+	const volumes = INJECTION.volumes.map(volume =>
+		volume.name === 'sallyport-svid' ? { ...volume, csi: { driver } } : volume,
+	);
+	const injected = inject(document, { ...INJECTION, volumes });
+	assert.match('refused' in injected ? injected.refused : '', /volume mine would hold Sallyport's SVID/);
+	assert.ok('patch' in inject(document, INJECTION), "SPIRE's driver tells containers apart");
+	assert.ok('patch' in inject(podShape.parse(pod({ volumes })), { ...INJECTION, volumes }), "Sallyport's own");
+});

@@ -1,5 +1,5 @@
 import { agentsOf, type Container, type Injection, initAgentsOf, type Pod } from './injection.ts';
-import { secretOfOurs } from './secrets.ts';
+import { secretOfOurs, svidOfOurs } from './secrets.ts';
 
 /** RFC 6902. */
 export type Operation =
@@ -109,7 +109,7 @@ function whyNot(pod: Pod, injection: Injection): string | undefined {
 		if (own !== undefined && !(holds(volume, own) && addsNothing(volume, own)))
 			return `volume ${own.name}: the name is Sallyport's, and this is another one`;
 	}
-	const secret = secretOfOurs(pod, injection);
+	const secret = svidOfOurs(pod, injection) ?? secretOfOurs(pod, injection);
 	if (secret !== undefined) return secret;
 	for (const container of agentsOf(pod, injection)) {
 		const why = whyNotContainer(container, pod, injection);

@@ -11,6 +11,21 @@ function secretsOf(volume: Loose): readonly unknown[] {
 	return [objectOf(volume['secret'])['secretName'], ...projected];
 }
 
+/** cert-manager's driver: what it mounts is the SVID of the pod's service account, whichever container asks. */
+const ACCOUNT_DRIVER = 'spiffe.csi.cert-manager.io';
+
+const driverOf = (volume: Loose): unknown => objectOf(volume['csi'])['driver'];
+
+/** Why a pod cannot be let in that mounts Sallyport's SVID by a volume of its own. SPIRE's driver tells containers apart. */
+export function svidOfOurs({ spec }: Pod, { volumes }: Injection): string | undefined {
+	if (!volumes.some(volume => driverOf(volume) === ACCOUNT_DRIVER)) return undefined;
+	const own = new Set(volumes.map(({ name }) => name));
+	const other = spec.volumes?.find(volume => driverOf(volume) === ACCOUNT_DRIVER && !own.has(volume.name));
+	return other === undefined
+		? undefined
+		: `volume ${other.name} would hold Sallyport's SVID: it is the service account's`;
+}
+
 /** Why a pod cannot be let in that shows one of Sallyport's secrets by a volume or variable of its own. */
 export function secretOfOurs(pod: Pod, injection: Injection): string | undefined {
 	const { volumes } = injection;
