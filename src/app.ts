@@ -66,8 +66,8 @@ async function startApp(file: string, first: Config, environment: NodeJS.Process
 	let config = first;
 	const clock = { now: () => Date.now() };
 	const startedAt = clock.now();
-	// V8 compiles and collects beside the calls: it may have a third where there is not enough for both. With less, garbage waits.
-	lowerByName('V8Worker', 4);
+	// V8 compiles and collects beside the calls: it may have a sixth where there is not enough for both. With less, garbage waits.
+	lowerByName('V8Worker', 7);
 	const memory = openResidentMemory();
 	const log = createLog(config.log.level);
 	const metrics = createMetrics(VERSION, config.telemetry.metrics.agents);
