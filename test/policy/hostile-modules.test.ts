@@ -53,7 +53,7 @@ test('locals are paid for at each call, whether or not they are used', { timeout
 	assert.ok('error' in stopped && stopped.exhausted);
 });
 
-test('what takes long to compile is refused: it is compiled when it is called first', () => {
+test('what takes long to compile is refused', () => {
 	const made = (locals: number, code: readonly number[]): Module => ({
 		evaluate: constant(ALLOWED),
 		functions: [{ type: NOTHING_TO_NOTHING, locals: [1, ...leb(locals), I64], code }],
